@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC__HOOK_H
+#define CONC__HOOK_H
+
+/*
+ * What the excepthook and the log share with each other and with the fork
+ * handler; of base alone.
+ */
+#include "base/lock.h"
+#include <conc/log.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Protects the excepthook and the log handler, each with its user; held for a
+ * copy only.  The fork handler holds it over a fork: whoever else takes it does
+ * so by enter and leave, which see to it that the fork handler is installed.
+ */
+extern struct conc__lock conc__hook_lock;
+
+void conc__hook_enter(void);
+void conc__hook_leave(void);
+
+/* Would a record of this level be written?  One load. */
+bool conc__log_wanted(conc_log_level level);
+
+/* As conc_log, with a message of any length, not formatted. */
+void conc__log(conc_log_level level, const char *message);
+
+/*
+ * What stands before each line of a record, "2026-11-21T20:15:04.123456Z
+ * warning io-3: ", into buf of CONC__LOG_PREFIX bytes.  Return its length.
+ */
+enum { CONC__LOG_PREFIX = 128 };
+size_t conc__log_prefix(char *buf, const conc_log_record *record);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Locks: mutex and condition on pthreads, the small lock on the futex, and
+ * with -DCONC_DEBUG the check that each thread's ranks only grow.
+ */
+#include "base/lock.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/futex.h"
+#include "base/pthread.h"
+#include "base/timespec.h"
+#include <errno.h>
+
+#ifdef CONC_DEBUG
+
+#include <assert.h>
+
+/* A bit for each rank that this thread holds: never two of one rank. */
+static _Thread_local uint32_t held;
+
+static void
+rank_up(int rank)
+{
+	assert(held >> rank == 0);
+	held |= UINT32_C(1) << rank;
+}
+
+static void
+rank_down(int rank)
+{
+	assert(held >> rank & 1);
+	held &= ~(UINT32_C(1) << rank);
+}
+
+#else
+
+#define rank_up(rank) ((void)(rank))
+#define rank_down(rank) ((void)(rank))
+
+#endif
+
+int
+conc__cond_init(pthread_cond_t *c)
+{
+	pthread_condattr_t attributes;
+	int rc = pthread_condattr_init(&attributes);
+
+	if (rc != 0)
+		return rc;
+#ifndef __APPLE__
+	rc = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
+	if (rc == 0)
+		rc = pthread_cond_init(c, &attributes);
+	pthread_condattr_destroy(&attributes);
+	return rc;
+}
+
+int
+conc__cond_wait(pthread_cond_t *c, pthread_mutex_t *m, conc_time deadline)
+{
+	struct timespec t;
+
+	if (deadline.ns == INT64_MAX) {
+		pthread_cond_wait(c, m);
+		return 0;
+	}
+#ifdef __APPLE__
+	t = conc__timespec(conc__passed(deadline) ? 0 : deadline.ns - conc__now());
+	return pthread_cond_timedwait_relative_np(c, m, &t) == ETIMEDOUT ? -ETIMEDOUT : 0;
+#else
+	t = conc__timespec(deadline.ns);
+	return pthread_cond_timedwait(c, m, &t) == ETIMEDOUT ? -ETIMEDOUT : 0;
+#endif
+}
+
+/*
+ * glibc's adaptive kind looks a hundred times before it sleeps: our locks are
+ * held for less than a system call takes.  Five million tasks through a pool
+ * of two workers: 1.07 s and 159,000 context switches, against 1.60 s and
+ * 428,000 with the normal kind.
+ */
+static int
+init_mutex(pthread_mutex_t *m)
+{
+#ifdef __GLIBC__
+	pthread_mutexattr_t kind;
+	int rc = pthread_mutexattr_init(&kind);
+
+	if (rc == 0) {
+		(void)pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_ADAPTIVE_NP);
+		rc = pthread_mutex_init(m, &kind);
+		pthread_mutexattr_destroy(&kind);
+	}
+	return rc;
+#else
+	return pthread_mutex_init(m, NULL);
+#endif
+}
+
+int
+conc__mutex_init(struct conc__mutex *m, enum conc__rank rank)
+{
+	m->rank = rank;
+	return conc__fault() ? -ENOMEM : -init_mutex(&m->mutex);
+}
+
+void
+conc__mutex_destroy(struct conc__mutex *m)
+{
+	pthread_mutex_destroy(&m->mutex);
+}
+
+int
+conc__condition_init(struct conc__condition *c)
+{
+	return conc__fault() ? -ENOMEM : -conc__cond_init(&c->condition);
+}
+
+void
+conc__condition_destroy(struct conc__condition *c)
+{
+	pthread_cond_destroy(&c->condition);
+}
+
+void
+conc__mutex_lock(struct conc__mutex *m)
+{
+	rank_up(m->rank);
+	pthread_mutex_lock(&m->mutex);
+}
+
+void
+conc__mutex_unlock(struct conc__mutex *m)
+{
+	rank_down(m->rank);
+	pthread_mutex_unlock(&m->mutex);
+}
+
+int
+conc__condition_wait(struct conc__condition *c, struct conc__mutex *m, conc_time deadline)
+{
+	int rc;
+
+	rank_down(m->rank);
+	rc = conc__cond_wait(&c->condition, &m->mutex, deadline);
+	rank_up(m->rank);
+	return rc;
+}
+
+void
+conc__condition_signal(struct conc__condition *c)
+{
+	pthread_cond_signal(&c->condition);
+}
+
+void
+conc__condition_broadcast(struct conc__condition *c)
+{
+	pthread_cond_broadcast(&c->condition);
+}
+
+/*
+ * The small lock.  Whoever has had to wait takes it as 2, for others may wait
+ * behind him: at worst his release wakes nobody (Drepper, "Futexes are tricky").
+ */
+void
+conc__lock_acquire(struct conc__lock *l, enum conc__rank rank)
+{
+	uint32_t word = 0;
+
+	rank_up(rank);
+	/* pairs with the exchange in conc__lock_release: what its holder did is done */
+	if (conc__cas_acq_rel(&l->word, &word, 1))
+		return;
+	/* pairs with the same; woken by the release that finds the 2 stored here */
+	while (conc__exchange_acquire(&l->word, 2) != 0)
+		(void)conc__futex_wait(&l->word, 2, CONC_FOREVER);
+}
+
+void
+conc__lock_release(struct conc__lock *l, enum conc__rank rank)
+{
+	rank_down(rank);
+	/* pairs with both in conc__lock_acquire: orders all we did before their return */
+	if (conc__exchange_release(&l->word, 0) == 2)
+		conc__futex_wake(&l->word, 1);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC__LOCK_H
+#define CONC__LOCK_H
+
+/*
+ * Locks of the library itself: a mutex with its condition, on pthreads, and a
+ * small lock of four bytes for objects that are many.
+ *
+ * Each has a rank.  A thread that holds a lock may only take locks of a
+ * greater rank: so there is no circle, and no deadlock.  The simulator and
+ * builds with -DCONC_DEBUG check it.
+ */
+#include "base/atomic.h"
+#include <conc/time.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+enum conc__rank {
+	CONC__RANK_LIST = 1,    /* a locked list: user code runs under it */
+	CONC__RANK_POOL,        /* a thread pool */
+	CONC__RANK_FUTURE,      /* a future's watchers */
+	CONC__RANK_COMPLETIONS, /* a set of completions */
+	CONC__RANK_HOOK,        /* the excepthook, the log handler */
+};
+
+struct conc__mutex {
+	pthread_mutex_t mutex;
+	int rank;
+};
+
+struct conc__condition {
+	pthread_cond_t condition;
+};
+
+/* Return 0 or a code (-ENOMEM, -EAGAIN).  Only create functions call them: they may fail. */
+int conc__mutex_init(struct conc__mutex *m, enum conc__rank rank);
+void conc__mutex_destroy(struct conc__mutex *m);
+int conc__condition_init(struct conc__condition *c);
+void conc__condition_destroy(struct conc__condition *c);
+
+void conc__mutex_lock(struct conc__mutex *m);
+void conc__mutex_unlock(struct conc__mutex *m);
+
+/*
+ * Release m, block until signalled or the deadline, take m again.  Return 0
+ * (signalled, or for no reason) or -ETIMEDOUT; m is held in either case.
+ */
+int conc__condition_wait(struct conc__condition *c, struct conc__mutex *m, conc_time deadline);
+void conc__condition_signal(struct conc__condition *c);
+void conc__condition_broadcast(struct conc__condition *c);
+
+/*
+ * The small lock: all zero is unlocked; needs no destroy.  Its word: 0 free,
+ * 1 held, 2 held and perhaps waited for.
+ */
+struct conc__lock {
+	conc__atomic_u32 word;
+};
+
+void conc__lock_acquire(struct conc__lock *l, enum conc__rank rank);
+void conc__lock_release(struct conc__lock *l, enum conc__rank rank);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes: start, end, signal, watch, and the memory they share.
+ */
+#include "base/process.h"
+#include "base/fault.h"
+#include "base/self.h"
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
+int
+conc__process_start(int (*entry)(void *arg), void *arg)
+{
+	struct conc__self *self;
+	pid_t pid;
+
+	if (conc__fault())
+		return -EAGAIN;
+	pid = fork();
+	if (pid != 0)
+		return pid > 0 ? (int)pid : -errno;
+	self = conc__self();
+	conc_exception_release(self->caught);
+	*self = (struct conc__self){0};
+	_exit(entry(arg));
+}
+
+void
+conc__process_exit(int status)
+{
+	_exit(status);
+}
+
+static int64_t
+nanoseconds(struct timeval t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + (int64_t)t.tv_usec * 1000;
+}
+
+int
+conc__process_reap(int pid, struct conc__process_end *end, int block)
+{
+	struct rusage usage;
+	int status;
+	pid_t got;
+
+	if (pid <= 0) /* to wait4 these are all children, or groups */
+		return -ECHILD;
+	got = wait4(pid, &status, block ? 0 : WNOHANG, &usage);
+	if (got <= 0)
+		return got < 0 ? -errno : 0;
+	*end = (struct conc__process_end){
+	    .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+	    .exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+	    .core_dumped = WIFSIGNALED(status) && WCOREDUMP(status),
+	    .user_time = nanoseconds(usage.ru_utime),
+	    .system_time = nanoseconds(usage.ru_stime),
+#ifdef __APPLE__
+	    .max_rss = usage.ru_maxrss,
+#else
+	    .max_rss = (int64_t)usage.ru_maxrss * 1024,
+#endif
+	};
+	return pid;
+}
+
+int
+conc__process_signal(int pid, int signal)
+{
+	if (pid <= 0) /* to kill these are groups, or all processes */
+		return -EINVAL;
+	return kill(pid, signal) == 0 ? 0 : -errno;
+}
+
+int
+conc__process_parent(void)
+{
+	return (int)getppid();
+}
+
+int
+conc__process_watch(int pid)
+{
+#ifdef SYS_pidfd_open
+	long fd;
+
+	if (conc__fault())
+		return -EMFILE;
+	if (pid <= 0)
+		return -ESRCH;
+	fd = syscall(SYS_pidfd_open, pid, 0); /* it is close-on-exec */
+	return fd >= 0 ? (int)fd : -errno;
+#else
+	(void)pid;
+	return -ENOSYS;
+#endif
+}
+
+void *
+conc__shared_map(size_t size)
+{
+	void *p;
+
+	if (conc__fault())
+		return NULL;
+	p = mmap(NULL, size != 0 ? size : 1, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return p != MAP_FAILED ? p : NULL;
+}
+
+void
+conc__shared_unmap(void *p, size_t size)
+{
+	if (p != NULL)
+		(void)munmap(p, size != 0 ? size : 1);
+}

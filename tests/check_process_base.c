@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes and the memory they share, on base.
+ */
+#include "base/atomic.h"
+#include "base/fork.h"
+#include "base/process.h"
+#include "base/raise.h"
+#include "base/self.h"
+#include "base/thread.h"
+#include "tests/common.h"
+#include <fcntl.h>
+#include <signal.h>
+
+/* --- processes --- */
+
+static struct conc__process_end
+end_of(int pid)
+{
+	struct conc__process_end end;
+	int rc;
+
+	do
+		rc = conc__process_reap(pid, &end, 1);
+	while (rc == -EINTR);
+	ck_assert_int_eq(rc, pid);
+	return end;
+}
+
+static int
+start(int (*entry)(void *arg), void *arg)
+{
+	int pid = conc__process_start(entry, arg);
+
+	ck_assert_int_gt(pid, 0);
+	return pid;
+}
+
+static int
+give_back(void *arg)
+{
+	return *(int *)arg;
+}
+
+START_TEST(start_exits_with_what_entry_returns)
+{
+	static const int statuses[] = {0, 7, 255, 256 + 3};
+
+	for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+		int status = statuses[i], pid = start(give_back, &status);
+		struct conc__process_end end = end_of(pid);
+
+		ck_assert_int_eq(end.signal, 0);
+		ck_assert_int_eq(end.exit_status, status & 255);
+		ck_assert_int_eq(end.core_dumped, 0);
+		ck_assert_int_gt(end.max_rss, 100000);
+		ck_assert_int_ge(end.user_time, 0);
+		ck_assert_int_ge(end.system_time, 0);
+	}
+}
+END_TEST
+
+static void
+never_in_the_child(void)
+{
+	_exit(99);
+}
+
+static int
+exit_at_once(void *arg)
+{
+	atexit(never_in_the_child);
+	printf("this stays in the buffer");
+	conc__process_exit(*(int *)arg);
+}
+
+START_TEST(exit_runs_no_handlers)
+{
+	int status = 5, pid = start(exit_at_once, &status);
+
+	ck_assert_int_eq(end_of(pid).exit_status, 5);
+}
+END_TEST
+
+static int
+look_at_child(void *arg)
+{
+	struct conc__self *self = conc__self(), zero;
+	uint32_t generation;
+
+	memset(&zero, 0, sizeof zero);
+	if (memcmp(self, &zero, sizeof zero) != 0)
+		return 1;
+	if (!conc__forked(*(uint32_t *)arg))
+		return 2;
+	if (conc__generation(&generation) != 0 || conc__forked(generation))
+		return 3;
+	if (conc__process_parent() != getppid() || conc__pid() != getpid())
+		return 4;
+	return 0;
+}
+
+START_TEST(child_is_of_another_generation_and_knows_nothing)
+{
+	uint32_t generation;
+	int pid;
+
+	ck_assert_int_eq(conc__generation(&generation), 0);
+	conc_raise(3, "the parent's");
+	conc__self()->hooks = 1;
+	pid = start(look_at_child, &generation);
+	conc__self()->hooks = 0;
+	ck_assert_int_eq(end_of(pid).exit_status, 0);
+	ck_assert_int_eq(conc_exception_code(conc_caught()), 3);
+	conc_clear();
+	ck_assert_int_eq(conc__process_parent(), getppid());
+}
+END_TEST
+
+static int
+wait_for_death(void *arg)
+{
+	while (arg == NULL)
+		pause();
+	return 0;
+}
+
+START_TEST(reap_tells_the_signal)
+{
+	struct conc__process_end end;
+	int pid = start(wait_for_death, NULL);
+
+	ck_assert_int_eq(conc__process_reap(pid, &end, 0), 0);
+	ck_assert_int_eq(conc__process_signal(pid, 0), 0);
+	ck_assert_int_eq(conc__process_signal(pid, SIGKILL), 0);
+	end = end_of(pid);
+	ck_assert_int_eq(end.signal, SIGKILL);
+	ck_assert_int_eq(end.exit_status, 0);
+	ck_assert_int_eq(end.core_dumped, 0);
+	ck_assert_int_eq(conc__process_signal(pid, SIGKILL), -ESRCH);
+}
+END_TEST
+
+static int
+burn(void *arg)
+{
+	struct timespec t;
+
+	do
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	while (t.tv_sec == 0 && t.tv_nsec < 20000000);
+	return arg != NULL;
+}
+
+START_TEST(reap_tells_the_times)
+{
+	struct conc__process_end end = end_of(start(burn, NULL));
+
+	ck_assert_int_ge(end.user_time + end.system_time, 10000000);
+	ck_assert_int_lt(end.user_time + end.system_time, INT64_C(20000000000));
+}
+END_TEST
+
+START_TEST(reap_echild)
+{
+	struct conc__process_end end = {.signal = 77};
+	int pid = start(burn, NULL), other;
+
+	ck_assert_int_eq(conc__process_reap(getpid(), &end, 1), -ECHILD);
+	/* Never somebody else's child by a wide net. */
+	ck_assert_int_eq(conc__process_reap(-1, &end, 0), -ECHILD);
+	ck_assert_int_eq(conc__process_reap(0, &end, 0), -ECHILD);
+	ck_assert_int_eq(end.signal, 77);
+	other = start(wait_for_death, NULL);
+	end_of(pid);
+	ck_assert_int_eq(conc__process_reap(pid, &end, 0), -ECHILD);
+	ck_assert_int_eq(conc__process_reap(other, &end, 0), 0);
+	conc__process_signal(other, SIGKILL);
+	end_of(other);
+}
+END_TEST
+
+static void
+do_nothing(int signal)
+{
+	(void)signal;
+}
+
+static pthread_t interrupted;
+
+static void *
+interrupt_it(void *arg)
+{
+	while (latch_count(arg) == 0) {
+		pthread_kill(interrupted, SIGUSR1);
+		sched_yield();
+	}
+	return NULL;
+}
+
+START_TEST(reap_eintr)
+{
+	struct sigaction action = {.sa_handler = do_nothing}, old;
+	struct conc__process_end end;
+	struct latch done = LATCH;
+	pthread_t thread;
+	int pid = start(wait_for_death, NULL);
+
+	ck_assert_int_eq(sigaction(SIGUSR1, &action, &old), 0);
+	interrupted = pthread_self();
+	ck_assert_int_eq(pthread_create(&thread, NULL, interrupt_it, &done), 0);
+	ck_assert_int_eq(conc__process_reap(pid, &end, 1), -EINTR);
+	latch_set(&done);
+	pthread_join(thread, NULL);
+	sigaction(SIGUSR1, &old, NULL);
+	conc__process_signal(pid, SIGKILL);
+	end_of(pid);
+}
+END_TEST
+
+START_TEST(signal_einval)
+{
+	ck_assert_int_eq(conc__process_signal(0, 0), -EINVAL);
+	ck_assert_int_eq(conc__process_signal(-1, 0), -EINVAL);
+	ck_assert_int_eq(conc__process_signal(getpid(), 1000), -EINVAL);
+}
+END_TEST
+
+static void
+check_flags(int fd)
+{
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+}
+
+START_TEST(watch_polls_readable_at_the_end)
+{
+	int pid = start(wait_for_death, NULL);
+	struct conc__poll p = {.fd = conc__process_watch(pid), .wanted = CONC__READABLE};
+
+	if (p.fd == -ENOSYS) { /* valgrind knows no such call */
+		conc__process_signal(pid, SIGKILL);
+		end_of(pid);
+		return;
+	}
+	check_flags(p.fd);
+	ck_assert_int_eq(conc__poll(&p, 1, CONC_NOW), 0);
+	conc__process_signal(pid, SIGKILL);
+	ck_assert_int_eq(conc__poll(&p, 1, CONC_FOREVER), 1);
+	ck_assert_int_eq(p.ready & CONC__READABLE, CONC__READABLE);
+	end_of(pid);
+	ck_assert_int_eq(conc__close(p.fd), 0);
+	ck_assert_int_eq(conc__process_watch(pid), -ESRCH);
+	ck_assert_int_eq(conc__process_watch(0), -ESRCH);
+}
+END_TEST
+
+static int
+add_to_shared(void *arg)
+{
+	/* relaxed: the parent looks after the end of this process */
+	conc__add_relaxed((conc__atomic_u32 *)arg, 5);
+	return 0;
+}
+
+START_TEST(shared_memory_is_shared)
+{
+	size_t size = 3 * 4096 + 1;
+	conc__atomic_u32 *p = conc__shared_map(size);
+	unsigned char *bytes = (unsigned char *)p;
+
+	ck_assert_ptr_nonnull(p);
+	for (size_t i = 0; i < size; i++)
+		ck_assert_uint_eq(bytes[i], 0);
+	end_of(start(add_to_shared, p));
+	end_of(start(add_to_shared, p));
+	/* relaxed: both processes have ended */
+	ck_assert_uint_eq(conc__load_relaxed(p), 10);
+	conc__shared_unmap(p, size);
+	p = conc__shared_map(0);
+	ck_assert_ptr_nonnull(p);
+	conc__shared_unmap(p, 0);
+	conc__shared_unmap(NULL, 1);
+	ck_assert_ptr_null(conc__shared_map(SIZE_MAX / 2));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("process_base");
+	TCase *tc = new_case(s, "process");
+
+	tcase_add_test(tc, start_exits_with_what_entry_returns);
+	tcase_add_test(tc, exit_runs_no_handlers);
+	tcase_add_test(tc, child_is_of_another_generation_and_knows_nothing);
+	tcase_add_test(tc, reap_tells_the_signal);
+	tcase_add_test(tc, reap_tells_the_times);
+	tcase_add_test(tc, reap_echild);
+	tcase_add_test(tc, reap_eintr);
+	tcase_add_test(tc, signal_einval);
+	tcase_add_test(tc, watch_polls_readable_at_the_end);
+	tcase_add_test(tc, shared_memory_is_shared);
+	return run_suite(s);
+}
