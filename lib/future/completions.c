@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Completions: futures in the order in which they end.
+ *
+ * An entry is on the list of those that are awaited until its future's end
+ * moves it to the list of those that are ready.  Both lists, and the bell,
+ * are guarded by the set's lock, which is taken under a future's lock, never
+ * the other way round.
+ */
+#include "base/clock.h"
+#include "base/fork.h"
+#include "base/lock.h"
+#include "base/memory.h"
+#include "base/process.h"
+#include "future/frame.h"
+#include "future/future.h"
+#include <conc/future.h>
+
+struct entry {
+	struct conc__watcher watcher; /* first: fire casts it back */
+	conc_completions *set;
+	conc_future *future; /* one reference */
+	void *user;
+	struct entry *next, *prev;
+};
+
+struct conc_completions {
+	struct conc__mutex lock;
+	struct conc__condition changed; /* an entry became ready, was added, or the last one left */
+	struct entry *awaited;          /* doubly linked, in no order */
+	struct entry *ready, **tail;    /* singly linked, in the order of their ends */
+	uint32_t generation;
+	unsigned waiting; /* threads inside conc__condition_wait */
+	int bell;         /* rings while something is ready; -1: not asked for yet */
+};
+
+int
+conc_completions_create(conc_completions **c)
+{
+	conc_completions *new;
+	int rc;
+
+	if (c == NULL)
+		return -EINVAL;
+	new = conc__calloc(1, sizeof *new);
+	if (new == NULL)
+		return -ENOMEM;
+	new->tail = &new->ready;
+	new->bell = -1;
+	rc = conc__generation(&new->generation);
+	if (rc == 0)
+		rc = conc__mutex_init(&new->lock, CONC__RANK_COMPLETIONS);
+	if (rc != 0)
+		goto no_lock;
+	rc = conc__condition_init(&new->changed);
+	if (rc != 0)
+		goto no_condition;
+	*c = new;
+	return 0;
+
+no_condition:
+	conc__mutex_destroy(&new->lock);
+no_lock:
+	conc__free(new);
+	return rc;
+}
+
+/* With the lock held: take e off the awaited. */
+static void
+remove_awaited(conc_completions *c, struct entry *e)
+{
+	if (e->prev != NULL)
+		e->prev->next = e->next;
+	else
+		c->awaited = e->next;
+	if (e->next != NULL)
+		e->next->prev = e->prev;
+}
+
+/* With the lock held: put e behind the ready ones. */
+static void
+make_ready(conc_completions *c, struct entry *e)
+{
+	e->next = e->prev = NULL;
+	*c->tail = e;
+	c->tail = &e->next;
+}
+
+/* e's future has ended: its place is among the ready ones. */
+static void
+fire(struct conc__watcher *w, conc_future *f)
+{
+	struct entry *e = (struct entry *)w;
+	conc_completions *c = e->set;
+
+	(void)f;
+	conc__mutex_lock(&c->lock);
+	remove_awaited(c, e);
+	make_ready(c, e);
+	if (c->bell >= 0)
+		conc__bell_ring(c->bell);
+	conc__condition_signal(&c->changed);
+	conc__mutex_unlock(&c->lock);
+}
+
+int
+conc_completions_add(conc_completions *c, conc_future *f, void *user)
+{
+	struct entry *e;
+
+	if (c == NULL || f == NULL)
+		return -EINVAL;
+	if (conc__forked(c->generation) || conc__future_forked(f))
+		return CONC_EFORKED;
+	e = conc__malloc(sizeof *e);
+	if (e == NULL)
+		return -ENOMEM;
+	*e = (struct entry){
+	    .watcher.fire = fire, .set = c, .future = conc_future_ref(f), .user = user};
+
+	conc__mutex_lock(&c->lock);
+	e->next = c->awaited;
+	if (e->next != NULL)
+		e->next->prev = e;
+	c->awaited = e;
+	/* A worker that waits may now have something to run itself. */
+	if (c->waiting > 0)
+		conc__condition_broadcast(&c->changed);
+	conc__mutex_unlock(&c->lock);
+
+	if (!conc__future_link(f, &e->watcher))
+		fire(&e->watcher, f);
+	return 0;
+}
+
+/* With the lock held: hand the first ready entry over. */
+static void
+take(conc_completions *c, conc_future **f, void **user)
+{
+	struct entry *e = c->ready;
+
+	c->ready = e->next;
+	if (c->ready == NULL) {
+		c->tail = &c->ready;
+		if (c->bell >= 0)
+			conc__bell_hush(c->bell);
+		if (c->awaited == NULL) /* who waits on waits for nothing: -ENOENT */
+			conc__condition_broadcast(&c->changed);
+	}
+	*f = e->future;
+	if (user != NULL)
+		*user = e->user;
+	conc__free(e);
+}
+
+/*
+ * With the lock held, let go meanwhile: run one of the awaited futures on this
+ * thread, if it may.  *claimed: look again.
+ */
+static int
+claim_one(conc_completions *c, conc_time deadline, bool *claimed)
+{
+	conc_future *f = NULL;
+	int rc;
+
+	*claimed = false;
+	for (struct entry *e = c->awaited; e != NULL && f == NULL; e = e->next)
+		if (conc__future_claimable(e->future, deadline))
+			f = conc_future_ref(e->future);
+	if (f == NULL)
+		return 0;
+	conc__mutex_unlock(&c->lock);
+	rc = conc__future_claim(f, deadline, claimed);
+	*claimed = true; /* also when another was faster: the next one may do */
+	conc_future_release(f);
+	conc__mutex_lock(&c->lock);
+	return rc;
+}
+
+/* With the lock held: is all that is awaited a task that runs on this very thread? */
+static bool
+awaits_itself(const conc_completions *c)
+{
+	const struct conc__self *self = conc__self();
+
+	for (const struct entry *e = c->awaited; e != NULL; e = e->next)
+		if (!conc__frame_runs(self, e->future))
+			return false;
+	return true;
+}
+
+/* With the lock held, let go meanwhile: until something is ready. */
+static int
+await_ready(conc_completions *c, conc_time deadline)
+{
+	bool claimed;
+	int rc;
+
+	while (c->ready == NULL) {
+		if (c->awaited == NULL)
+			return -ENOENT;
+		rc = conc__may_block(deadline);
+		if (rc != 0)
+			return rc;
+		if (awaits_itself(c))
+			return -EDEADLK;
+		rc = claim_one(c, deadline, &claimed);
+		if (rc != 0)
+			return rc;
+		if (claimed)
+			continue;
+		c->waiting++;
+		/* woken by fire(), by an add, and by whoever takes the last one */
+		(void)conc__condition_wait(&c->changed, &c->lock, deadline);
+		c->waiting--;
+	}
+	return 0;
+}
+
+int
+conc_completions_next(conc_completions *c, conc_future **f, void **user, conc_time deadline)
+{
+	int rc;
+
+	if (c == NULL || f == NULL)
+		return -EINVAL;
+	if (conc__forked(c->generation))
+		return CONC_EFORKED;
+	conc__mutex_lock(&c->lock);
+	rc = await_ready(c, deadline);
+	if (rc == 0)
+		take(c, f, user);
+	conc__mutex_unlock(&c->lock);
+	return rc;
+}
+
+int
+conc_completions_fd(conc_completions *c)
+{
+	int fd;
+
+	if (c == NULL)
+		return -EINVAL;
+	if (conc__forked(c->generation))
+		return CONC_EFORKED;
+	conc__mutex_lock(&c->lock);
+	fd = c->bell;
+	if (fd < 0) {
+		fd = conc__bell();
+		if (fd >= 0) {
+			c->bell = fd;
+			if (c->ready != NULL)
+				conc__bell_ring(fd);
+		}
+	}
+	conc__mutex_unlock(&c->lock);
+	return fd;
+}
+
+static void
+free_entries(struct entry *e)
+{
+	struct entry *next;
+
+	for (; e != NULL; e = next) {
+		next = e->next;
+		conc_future_release(e->future);
+		conc__free(e);
+	}
+}
+
+/* Wait for no future: see that none of the awaited fires any more. */
+static void
+unlink_awaited(conc_completions *c)
+{
+	struct entry *e;
+
+	conc__mutex_lock(&c->lock);
+	while ((e = c->awaited) != NULL) {
+		/* Not under our lock: a future's comes before it.  Nobody else frees e. */
+		conc__mutex_unlock(&c->lock);
+		conc__future_unlink(e->future, &e->watcher);
+		conc__mutex_lock(&c->lock);
+		if (c->awaited == e) { /* it has not fired, and never will */
+			remove_awaited(c, e);
+			make_ready(c, e);
+		}
+	}
+	conc__mutex_unlock(&c->lock);
+}
+
+void
+conc_completions_destroy(conc_completions *c)
+{
+	bool forked;
+
+	if (c == NULL)
+		return;
+	forked = conc__forked(c->generation);
+	if (!forked)
+		unlink_awaited(c);
+	free_entries(c->ready);
+	free_entries(c->awaited); /* in a forked child alone */
+	if (c->bell >= 0)
+		(void)conc__close(c->bell);
+	if (!forked) {
+		conc__condition_destroy(&c->changed);
+		conc__mutex_destroy(&c->lock);
+	}
+	conc__free(c);
+}

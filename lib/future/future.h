@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC__FUTURE_H
+#define CONC__FUTURE_H
+
+/*
+ * The future, from inside.
+ *
+ * Whoever makes a future embeds this struct as the first member of his own
+ * block (a task, a promise) and ends it exactly once.  He is the future's
+ * source and says by a table of functions how it is cancelled, claimed, freed.
+ *
+ * The state word holds a phase and flags.
+ *
+ *	PENDING     nobody has begun
+ *	RUNNING     a worker or claimer runs it; back to PENDING only for a retry
+ *	FINISHING   a promise's finisher has won and writes the result
+ *	CANCELLING  a canceller has won and cleans up: it will never run
+ *	DONE, FAILED, CANCELLED   ended; never changes again
+ *
+ *	PENDING -> RUNNING, FINISHING, CANCELLING   by compare and swap: one wins
+ *	RUNNING -> DONE, FAILED, CANCELLED          by the one who runs it
+ *	FINISHING -> DONE, FAILED                   by the winner
+ *	CANCELLING -> CANCELLED                     by the winner
+ *
+ *	WAITED  someone sleeps on the word, or is on a list below: whoever ends
+ *	        it must look.  Set only while it has not ended, never cleared.
+ *	        May be set although the sleeper has left again.
+ *	ASKED   it runs and was asked to stop.
+ *	LOOKED  its failure was looked at, or told to the hook: set once.
+ */
+#include "base/atomic.h"
+#include "base/fork.h"
+#include "base/lock.h"
+#include "base/self.h"
+#include <conc/future.h>
+
+enum {
+	CONC__PENDING,
+	CONC__RUNNING,
+	CONC__FINISHING,
+	CONC__CANCELLING,
+	CONC__DONE,
+	CONC__FAILED,
+	CONC__CANCELLED,
+
+	CONC__PHASE = 7,
+	CONC__WAITED = 8,
+	CONC__ASKED = 16,
+	CONC__LOOKED = 32,
+};
+
+/* What a future's source can do.  Any but free may be NULL. */
+struct conc__source {
+	void (*free)(conc_future *f); /* the last reference is gone */
+	/* f is CANCELLING by this thread: take it out of any queue, clean up, end it CANCELLED */
+	void (*cancel)(conc_future *f);
+	int (*kill)(conc_future *f); /* conc_future_kill */
+	/* this thread has moved f from PENDING to RUNNING: take it out of any queue and run it */
+	int (*claim)(conc_future *f);
+	/* whom to tell of a failure nobody looked at; without it the program's hook */
+	void (*hook)(const conc_future *f, conc_excepthook **hook, void **user);
+};
+
+/* Someone on a future's list of watchers; his memory until he is unlinked. */
+struct conc__watcher {
+	struct conc__watcher *next, **link; /* link NULL: on no list */
+	/* f has ended: called once, under f's lock, already unlinked; only wakes */
+	void (*fire)(struct conc__watcher *w, conc_future *f);
+};
+
+struct conc__callback;
+
+struct conc_future {
+	conc__atomic_u32 state;
+	conc__atomic_u32 refs; /* 2 for each reference of the program, 1 for the source */
+	struct conc__lock lock; /* guards watchers, callbacks, firing */
+	uint32_t generation;
+	uint32_t firing;   /* 0: callbacks wait for the end; 1: someone runs them; 2: whoever adds one runs it */
+	uint32_t own_room; /* 1: result is a block of its own; set before the end */
+	const struct conc__source *source;
+	void *executor; /* whose task it is, or NULL; followed only before it has ended */
+	struct conc__watcher *watchers;
+	struct conc__callback *callbacks; /* the last one of a ring, or NULL */
+	conc_exception *exception;        /* when FAILED; written before the end, by its winner */
+	void *result;
+	size_t result_size;
+};
+
+/* All fields; generation is conc__generation's; the source holds 1 reference, the program refs. */
+void conc__future_init(
+    conc_future *f, const struct conc__source *source, uint32_t generation, unsigned refs);
+
+/*
+ * Move the phase from one to another.  Return whether it was from.  Acquires
+ * and releases.
+ */
+bool conc__future_move(conc_future *f, uint32_t from, uint32_t to);
+
+/*
+ * End f, once, by the winner: DONE (result has been written), FAILED (takes
+ * the reference of e), CANCELLED.  Wakes waiters, then runs callbacks.  Then
+ * give up the source's reference, after which f may be gone.
+ */
+void conc__future_end(conc_future *f, uint32_t phase, conc_exception *e);
+void conc__future_leave(conc_future *f);
+
+/* The phase now; with it whatever was written before it. */
+static inline uint32_t
+conc__future_phase(const conc_future *f)
+{
+	/* acquire: pairs with the release in conc__future_end: result and exception
+	 * are seen by whoever sees that it has ended */
+	return conc__load_acquire(&((conc_future *)f)->state) & CONC__PHASE;
+}
+
+static inline bool
+conc__future_ended(const conc_future *f)
+{
+	return conc__future_phase(f) >= CONC__DONE;
+}
+
+/* Not ended, and not to be ended in this process. */
+static inline bool
+conc__future_forked(const conc_future *f)
+{
+	return conc__forked(f->generation) && !conc__future_ended(f);
+}
+
+/*
+ * Set WAITED.  Return whether that came before the end: then whoever ends f
+ * will wake the word and look at the lists, under the lock.
+ */
+bool conc__future_watch(conc_future *f);
+
+/* Put w on f's list; false, and not on it: f has ended.  Take it off, if it still is on it. */
+bool conc__future_link(conc_future *f, struct conc__watcher *w);
+void conc__future_unlink(conc_future *f, struct conc__watcher *w);
+
+/*
+ * Run the callbacks that wait, and those added meanwhile, as callbacks of
+ * executor.  firing is 1, by this thread.
+ */
+void conc__future_fire(conc_future *f, const void *executor);
+
+/*
+ * May this thread block until the deadline?  0; -ETIMEDOUT: it has passed;
+ * -EDEADLK: the thread runs a callback.
+ */
+int conc__may_block(conc_time deadline);
+
+/*
+ * May this thread, waiting until the deadline, run f itself?  Only a worker,
+ * inside a task of its own pool, without a deadline, and only what nobody has
+ * begun.
+ */
+bool conc__future_claimable(const conc_future *f, conc_time deadline);
+
+/*
+ * Run f on this thread if it is claimable.  *claimed: look at f again; false:
+ * block for it.  Return 0, or the wait's code: -EAGAIN.
+ */
+int conc__future_claim(conc_future *f, conc_time deadline, bool *claimed);
+
+/* This thread is handed f's failure: it becomes current, and counts as looked at.  Return its code. */
+int conc__future_receive(conc_future *f);
+
+#endif

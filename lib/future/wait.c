@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting for one future, and for several.
+ *
+ * One future is waited for on its state word.  Several: a watcher on each
+ * counts down one word that the waiter sleeps on.
+ */
+#include "base/clock.h"
+#include "base/futex.h"
+#include "base/memory.h"
+#include "future/frame.h"
+#include "future/future.h"
+#include <conc/future.h>
+
+int
+conc__may_block(conc_time deadline)
+{
+	if (conc__passed(deadline))
+		return -ETIMEDOUT;
+	return conc__self()->callbacks > 0 ? -EDEADLK : 0;
+}
+
+bool
+conc__future_claimable(const conc_future *f, conc_time deadline)
+{
+	const struct conc__self *self = conc__self();
+
+	return deadline.ns == INT64_MAX && f->executor != NULL && f->executor == self->executor &&
+	    self->frame != NULL && self->frame->executor == f->executor &&
+	    conc__future_phase(f) == CONC__PENDING;
+}
+
+int
+conc__future_claim(conc_future *f, conc_time deadline, bool *claimed)
+{
+	*claimed = conc__future_claimable(f, deadline) &&
+	    conc__future_move(f, CONC__PENDING, CONC__RUNNING);
+	return *claimed ? f->source->claim(f) : 0;
+}
+
+int
+conc_future_wait(conc_future *f, conc_time deadline)
+{
+	bool claimed;
+	uint32_t state;
+	int rc;
+
+	if (f == NULL)
+		return -EINVAL;
+	for (;;) {
+		if (conc__future_ended(f))
+			return 0;
+		if (conc__forked(f->generation))
+			return CONC_EFORKED;
+		rc = conc__may_block(deadline);
+		if (rc != 0)
+			return rc;
+		if (conc__frame_runs(conc__self(), f))
+			return -EDEADLK;
+		rc = conc__future_claim(f, deadline, &claimed);
+		if (rc != 0)
+			return rc;
+		if (claimed || !conc__future_watch(f))
+			continue;
+		/* relaxed: the futex compares it again, the loop acquires */
+		state = conc__load_relaxed(&f->state);
+		if ((state & CONC__PHASE) < CONC__DONE)
+			(void)conc__futex_wait(&f->state, state, deadline); /* woken by conc__future_end */
+	}
+}
+
+/*
+ * The word of a conc_wait: how many futures it still lacks, or ENOUGH.
+ */
+#define ENOUGH UINT32_C(0x80000000)
+
+struct set {
+	conc__atomic_u32 lack;
+	conc_wait_how how;
+};
+
+struct member {
+	struct conc__watcher watcher; /* first: fire casts it back */
+	struct set *set;
+};
+
+static bool
+enough(uint32_t lack)
+{
+	return lack == 0 || (lack & ENOUGH) != 0;
+}
+
+/* f has ended; under its lock, or by the waiter himself. */
+static void
+fire(struct conc__watcher *w, conc_future *f)
+{
+	struct set *s = ((struct member *)w)->set;
+	uint32_t lack;
+
+	if (s->how == CONC_ANY ||
+	    (s->how == CONC_FIRST_EXCEPTION && conc__future_phase(f) == CONC__FAILED)) {
+		/* pairs with the load in block(): f's end comes before the word */
+		lack = conc__or_acq_rel(&s->lack, ENOUGH) | ENOUGH;
+	} else {
+		/* pairs with the load in block(): f's end comes before the word */
+		lack = conc__sub_acq_rel(&s->lack, 1) - 1;
+	}
+	if (enough(lack))
+		conc__futex_wake(&s->lack, 1); /* the one who blocks below */
+}
+
+/* Sleep until the set has enough: 0; or the deadline: -ETIMEDOUT. */
+static int
+block(struct set *s, conc_time deadline)
+{
+	uint32_t lack;
+
+	for (;;) {
+		/* acquire: pairs with fire(): the ends that were counted are seen */
+		lack = conc__load_acquire(&s->lack);
+		if (enough(lack))
+			return 0;
+		if (conc__passed(deadline))
+			return -ETIMEDOUT;
+		(void)conc__futex_wait(&s->lack, lack, deadline); /* woken by fire() */
+	}
+}
+
+/* Does what has ended suffice already? */
+static bool
+satisfied(conc_future *const f[], size_t n, conc_wait_how how)
+{
+	size_t ended = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t phase = conc__future_phase(f[i]);
+
+		if (phase < CONC__DONE)
+			continue;
+		if (how == CONC_ANY || (how == CONC_FIRST_EXCEPTION && phase == CONC__FAILED))
+			return true;
+		ended++;
+	}
+	return ended == n;
+}
+
+/* None that has not ended was made by a process we forked from, and not all we lack is ourselves. */
+static int
+may_block_for(conc_future *const f[], size_t n, conc_wait_how how, conc_time deadline)
+{
+	const struct conc__self *self = conc__self();
+	size_t own = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (conc__future_forked(f[i]))
+			return CONC_EFORKED;
+		own += conc__frame_runs(self, f[i]);
+	}
+	if (own == n || (own > 0 && how != CONC_ANY))
+		return conc__passed(deadline) ? -ETIMEDOUT : -EDEADLK;
+	return conc__may_block(deadline);
+}
+
+/* Run what this thread may run itself, until that suffices. */
+static int
+claim_some(conc_future *const f[], size_t n, conc_wait_how how, conc_time deadline)
+{
+	bool claimed;
+	int rc;
+
+	for (size_t i = 0; i < n; i++) {
+		do { /* again while it is put back for a retry */
+			rc = conc__future_claim(f[i], deadline, &claimed);
+			if (rc != 0)
+				return rc;
+			if (claimed && satisfied(f, n, how))
+				return 0;
+		} while (claimed);
+	}
+	return 0;
+}
+
+static int
+watch_all(conc_future *const f[], size_t n, conc_wait_how how, conc_time deadline)
+{
+	struct member few[8], *m = few;
+	struct set s = {.how = how};
+	int rc;
+
+	if (n > sizeof few / sizeof *few) {
+		m = n < ENOUGH && n <= SIZE_MAX / sizeof *m ? conc__malloc(n * sizeof *m) : NULL;
+		if (m == NULL)
+			return -ENOMEM;
+	}
+	/* relaxed: linking publishes it, under each future's lock */
+	conc__store_relaxed(&s.lack, (uint32_t)n);
+	for (size_t i = 0; i < n; i++) {
+		m[i] = (struct member){.watcher.fire = fire, .set = &s};
+		if (!conc__future_link(f[i], &m[i].watcher))
+			fire(&m[i].watcher, f[i]);
+	}
+	rc = block(&s, deadline);
+	for (size_t i = 0; i < n; i++)
+		conc__future_unlink(f[i], &m[i].watcher);
+	if (m != few)
+		conc__free(m);
+	return rc;
+}
+
+int
+conc_wait(conc_future *const f[], size_t n, conc_wait_how how, conc_time deadline)
+{
+	int rc;
+
+	if ((f == NULL && n > 0) || (unsigned)how > CONC_FIRST_EXCEPTION)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		if (f[i] == NULL)
+			return -EINVAL;
+	if (n == 0 || satisfied(f, n, how))
+		return 0;
+	rc = may_block_for(f, n, how, deadline);
+	if (rc == 0)
+		rc = claim_some(f, n, how, deadline);
+	if (rc != 0)
+		return rc;
+	return satisfied(f, n, how) ? 0 : watch_all(f, n, how, deadline);
+}
