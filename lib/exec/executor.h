@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC__EXECUTOR_H
+#define CONC__EXECUTOR_H
+
+/*
+ * The door, from inside: an engine is a table of functions behind
+ * conc_executor.  The first third of a task's way (make task and future) and
+ * the last (finish the future) are one code for all engines, in task.c.
+ */
+#include "exec/task.h"
+#include <conc/executor.h>
+
+struct conc__engine {
+	/*
+	 * Take t, which is PENDING, into the queue, or refuse it: then nothing of
+	 * it was touched.  deadline: how long to wait for room.
+	 */
+	int (*submit)(conc_executor *ex, struct conc__task *t, conc_time deadline);
+	/* This thread has won t, PENDING no more: take it out of the queue, if it is there. */
+	void (*withdraw)(conc_executor *ex, struct conc__task *t);
+	/* This thread has moved t to RUNNING to run it itself: do that.  0 or -EAGAIN. */
+	int (*claim)(conc_executor *ex, struct conc__task *t);
+	/* conc_future_kill; NULL: -ENOTSUP. */
+	int (*kill)(conc_executor *ex, struct conc__task *t);
+	/* t begins to run on this thread, after it waited so long. */
+	void (*began)(conc_executor *ex, int64_t waited);
+	/* A task ends in this phase, its future will tell next.  ran: for how long; -1: never. */
+	void (*counted)(conc_executor *ex, uint32_t phase, int64_t ran);
+	/* It has ended, its callbacks have run: the engine's last touch of it. */
+	void (*ended)(conc_executor *ex);
+	/* t is to run again, when due (conc__now()): put it back.  false: no more runs here. */
+	bool (*retry)(conc_executor *ex, struct conc__task *t, int64_t due);
+	/* What conc_map does; NULL: chunks as tasks, conc__map. */
+	int (*map)(conc_executor *ex, conc_fn *fn, size_t n, const void *args, size_t arg_size,
+	    void *results, size_t result_size, const conc_map_options *options);
+	int (*shutdown)(conc_executor *ex, conc_shutdown_how how, conc_time deadline);
+	int (*resize)(conc_executor *ex, int n);
+	int (*workers)(conc_executor *ex);
+	void (*stats)(conc_executor *ex, conc_stats *stats); /* all but size */
+	void (*destroy)(conc_executor *ex);                  /* also in a forked child */
+	bool borrows; /* CONC_BORROW makes sense: tasks run in this memory */
+};
+
+struct conc_executor {
+	const struct conc__engine *engine;
+	conc__atomic_u32 *killed; /* not 0: all tasks are asked to stop; or NULL */
+	struct conc__hook *hook;  /* instead of the program's, or NULL */
+	uint32_t generation;
+};
+
+/* The map that an engine gets without one of its own: see map.c. */
+int conc__map(conc_executor *ex, conc_fn *fn, size_t n, const void *args, size_t arg_size,
+    void *results, size_t result_size, const conc_map_options *options);
+
+#endif

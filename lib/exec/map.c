@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Map: a client of submit and completions.
+ *
+ * The array is cut into chunks, each one task.  A window of them, a few for
+ * each worker, is in flight; when one ends, the calling thread hands out the
+ * next.  So memory does not grow with n, tasks of others get their turn, and
+ * callbacks run in the calling thread.
+ */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/raise.h"
+#include "exec/executor.h"
+
+struct map {
+	conc_executor *ex;
+	conc_fn *fn;
+	const char *args;
+	char *results;
+	size_t n, arg_size, result_size;
+	const conc_map_options *o;
+
+	/* The calling thread's: */
+	conc_completions *awaited;
+	struct chunk *slots; /* the window */
+	size_t window, chunk;
+	size_t next;  /* the first item not handed out */
+	size_t ended; /* items that ran */
+	int answer;   /* why we stop handing out: map's own code, or 0 */
+	bool stopped;
+	size_t failed;             /* the lowest index that failed, */
+	conc_exception *exception; /* and its exception; or the refusal's */
+};
+
+/* A part of the array on its way; a worker's while its task runs, then the caller's. */
+struct chunk {
+	const struct map *map;
+	conc_future *future; /* NULL: the slot is free */
+	size_t begin, end;
+	size_t at; /* the item that runs, or the first that did not */
+	size_t failed;
+	conc_exception *exception; /* of item failed, the chunk's first; or NULL */
+	int *codes;                /* of begin and on; or NULL: nobody asks */
+	int tries;                 /* runs of the item at so far */
+	bool began;  /* since it was sent */
+	bool unsent; /* it holds items, and no task runs them */
+};
+
+/* Run one item once, in a frame of its own on top of the chunk's. */
+static int
+run_once(struct chunk *k)
+{
+	const struct map *m = k->map;
+	struct conc__self *self = conc__self();
+	struct conc__frame frame = *self->frame;
+	int64_t now, limit = m->o->time_limit;
+	int code;
+
+	frame.outer = self->frame;
+	frame.item = true;
+	frame.arg_size = m->arg_size;
+	if (limit > 0 && limit != CONC_UNLIMITED) {
+		now = conc__now();
+		frame.limit = now > INT64_MAX - limit ? INT64_MAX : now + limit;
+	}
+	self->frame = &frame;
+	code = m->fn(m->arg_size > 0 ? m->args + k->at * m->arg_size : NULL,
+	    m->result_size > 0 ? m->results + k->at * m->result_size : NULL);
+	self->frame = frame.outer;
+	if (code == 0 || (code == -ECANCELED && conc__frame_asked(&frame)))
+		return code;
+	if (frame.limit != 0 && conc__now() >= frame.limit) {
+		conc_exception *cause = conc__exception_adopt(code, NULL);
+
+		code = conc_raise_at(
+		    CONC_ETIMELIMIT, cause, NULL, 0, NULL, "%s", conc_strerror(CONC_ETIMELIMIT));
+		conc_exception_release(cause);
+	}
+	return code;
+}
+
+/* How long to pause before the next run of an item that ran so often. */
+static int64_t
+pause_before(const struct map *m, int tries)
+{
+	int64_t pause = m->o->backoff;
+
+	while (--tries > 0)
+		pause = pause > INT64_MAX / 2 ? INT64_MAX : 2 * pause;
+	return pause;
+}
+
+static int
+run_item(struct chunk *k)
+{
+	const struct map *m = k->map;
+	const struct conc__frame *frame = conc__self()->frame;
+	int code;
+
+	for (;;) {
+		if (k->tries++ > 0 && m->o->backoff > 0)
+			conc__sleep_until(conc_after(pause_before(m, k->tries - 1)));
+		conc_clear();
+		code = run_once(k);
+		if (code != CONC_ETIMELIMIT || k->tries > m->o->retries || conc__frame_asked(frame))
+			return code;
+	}
+}
+
+/* The task of a chunk.  It never fails, unless an item ends the thread. */
+static int
+run_chunk(const void *arg, void *result)
+{
+	struct chunk *k = (struct chunk *)(uintptr_t)arg;
+	const struct map *m = k->map;
+	const struct conc__frame *frame = conc__self()->frame;
+
+	(void)result;
+	for (k->began = true; k->at < k->end && !conc__frame_asked(frame); k->at++, k->tries = 0) {
+		int code = run_item(k);
+
+		if (k->codes != NULL)
+			k->codes[k->at - k->begin] = code;
+		if (code == 0 || (code == -ECANCELED && conc__frame_asked(frame)))
+			continue;
+		if (k->exception == NULL) {
+			k->exception = conc__exception_adopt(code, NULL);
+			k->failed = k->at;
+		}
+		if (m->o->stop_on_failure) {
+			k->at++;
+			break;
+		}
+	}
+	conc_clear();
+	return 0;
+}
+
+/* Hand out no more, and ask what is on its way to stop. */
+static void
+stop(struct map *m, int answer)
+{
+	if (m->answer == 0)
+		m->answer = answer;
+	if (m->stopped)
+		return;
+	m->stopped = true;
+	for (size_t i = 0; i < m->window; i++)
+		if (m->slots[i].future != NULL)
+			(void)conc_future_cancel(m->slots[i].future);
+}
+
+/* Item i failed with e, whose reference is taken. */
+static void
+note_failure(struct map *m, size_t i, conc_exception *e)
+{
+	if (m->exception != NULL && m->failed < i) {
+		conc_exception_release(e);
+		return;
+	}
+	conc_exception_release(m->exception);
+	m->exception = e;
+	m->failed = i;
+}
+
+/* No more of k will run: tell of what ran, and free the slot. */
+static void
+settle(struct map *m, struct chunk *k)
+{
+	k->unsent = false;
+	for (size_t i = k->at; k->codes != NULL && i < k->end; i++)
+		k->codes[i - k->begin] = -ECANCELED;
+	if (k->exception != NULL) {
+		note_failure(m, k->failed, k->exception);
+		k->exception = NULL;
+	}
+	if (m->exception != NULL && m->o->stop_on_failure)
+		stop(m, 0);
+	for (size_t i = k->begin; m->o->on_item != NULL && i < k->at; i++)
+		m->o->on_item(i, k->codes[i - k->begin], m->o->user);
+	m->ended += k->at - k->begin;
+	if (m->o->on_progress != NULL && k->at > k->begin)
+		m->o->on_progress(m->ended, m->n, m->o->user);
+}
+
+/* Put the next items into a free slot; false: there are no more. */
+static bool
+fill(struct map *m, struct chunk *k)
+{
+	if (m->next == m->n)
+		return false;
+	k->begin = k->at = m->next;
+	k->end = m->n - m->next < m->chunk ? m->n : m->next + m->chunk;
+	k->tries = 0;
+	k->unsent = true;
+	if (m->o->codes != NULL)
+		k->codes = m->o->codes + k->begin;
+	m->next = k->end;
+	return true;
+}
+
+/* Hand k's items from at on to the executor. */
+static int
+send(struct map *m, struct chunk *k)
+{
+	conc_task what = CONC_TASK_INIT;
+	int rc;
+
+	k->began = false;
+	what.fn = run_chunk;
+	what.arg = k;
+	what.arg_size = CONC_BORROW;
+	what.submit_deadline = m->o->deadline;
+	rc = conc_submit_task(m->ex, &what, &k->future);
+	if (rc != 0)
+		return rc;
+	k->unsent = false;
+	rc = conc_completions_add(m->awaited, k->future, k);
+	if (rc != 0) {
+		/* We cannot watch it: see that it is over. */
+		(void)conc_future_cancel(k->future);
+		(void)conc_future_wait(k->future, CONC_FOREVER);
+		(void)conc_future_exception(k->future);
+		conc_future_release(k->future);
+		k->future = NULL;
+		settle(m, k);
+	}
+	return rc;
+}
+
+/* Fill the free slots of the window, and hand out what is in them. */
+static void
+send_some(struct map *m)
+{
+	size_t out = 0;
+
+	for (size_t i = 0; i < m->window; i++)
+		out += m->slots[i].future != NULL;
+	for (size_t i = 0; i < m->window && !m->stopped; i++) {
+		struct chunk *k = &m->slots[i];
+		int rc;
+
+		if (k->future != NULL || (!k->unsent && !fill(m, k)))
+			continue;
+		rc = send(m, k);
+		if (rc == -EAGAIN && out > 0)
+			return; /* full: when one of ours has ended there is room */
+		if (rc != 0) {
+			stop(m, rc);
+			if (m->exception == NULL && conc_exception_code(conc_caught()) == rc)
+				m->exception = conc_exception_ref(conc_caught());
+			return;
+		}
+		out++;
+	}
+}
+
+/* The thread of a worker ended in the item at: that one has failed, the rest are to go on. */
+static void
+crashed(struct map *m, struct chunk *k, const conc_exception *e)
+{
+	k->unsent = true;
+	if (k->tries <= m->o->retries)
+		return;
+	note_failure(m, k->at, conc_exception_ref(e));
+	if (k->codes != NULL)
+		k->codes[k->at - k->begin] = conc_exception_code(e);
+	k->at++;
+	k->tries = 0;
+	k->unsent = !m->o->stop_on_failure && k->at < k->end;
+}
+
+/* The chunk's task has ended: take in what it leaves. */
+static void
+take(struct map *m, struct chunk *k, conc_future *f)
+{
+	const conc_exception *e = conc_future_exception(f); /* the hook hears of it no more */
+
+	conc_future_release(k->future);
+	k->future = NULL;
+	if (e != NULL && k->began && conc_exception_code(e) == CONC_ECRASHED) {
+		crashed(m, k, e);
+	} else if (e != NULL) { /* the pool is broken */
+		note_failure(m, k->at, conc_exception_ref(e));
+		stop(m, 0);
+	} else if (k->at < k->end && !m->stopped && k->exception == NULL) {
+		stop(m, CONC_ESHUTDOWN); /* nobody else cancels our chunks */
+	}
+	if (!k->unsent)
+		settle(m, k);
+}
+
+static void
+run(struct map *m)
+{
+	conc_time deadline = m->o->deadline.ns != 0 ? m->o->deadline : CONC_FOREVER;
+	conc_future *f;
+	void *slot;
+	int rc;
+
+	for (;;) {
+		send_some(m);
+		rc = conc_completions_next(
+		    m->awaited, &f, &slot, m->stopped ? CONC_FOREVER : deadline);
+		if (rc == -ENOENT)
+			break;
+		if (rc == CONC_EFORKED) { /* a callback has forked, and this is the child */
+			m->answer = rc;
+			break;
+		}
+		if (rc != 0) {
+			stop(m, rc);
+			continue;
+		}
+		take(m, slot, f);
+		conc_future_release(f);
+	}
+	for (size_t i = 0; i < m->window; i++)
+		if (m->slots[i].unsent) /* we have stopped */
+			settle(m, &m->slots[i]);
+	for (size_t i = m->next; m->o->codes != NULL && i < m->n; i++)
+		m->o->codes[i] = -ECANCELED;
+}
+
+/* How to cut: the window and the chunks. */
+static int
+cut(struct map *m)
+{
+	size_t workers = (size_t)conc_executor_workers(m->ex);
+	bool keep = m->o->on_item != NULL && m->o->codes == NULL; /* codes for on_item alone */
+
+	m->chunk = m->o->chunk;
+	if (m->chunk == 0)
+		m->chunk = m->n / (4 * workers) + 1;
+	if (m->chunk > m->n)
+		m->chunk = m->n;
+	if (keep && m->chunk > 1024)
+		m->chunk = 1024;
+	m->window = (m->n - 1) / m->chunk + 1;
+	if (m->window > 2 * workers)
+		m->window = 2 * workers;
+	m->slots = conc__calloc(m->window, sizeof *m->slots);
+	if (m->slots == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->window; i++) {
+		m->slots[i].map = m;
+		if (keep && (m->slots[i].codes = conc__calloc(m->chunk, sizeof(int))) == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int
+conc__map(conc_executor *ex, conc_fn *fn, size_t n, const void *args, size_t arg_size,
+    void *results, size_t result_size, const conc_map_options *options)
+{
+	struct map m = {
+	    .ex = ex,
+	    .fn = fn,
+	    .args = args,
+	    .results = results,
+	    .n = n,
+	    .arg_size = arg_size,
+	    .result_size = result_size,
+	    .o = options,
+	};
+	int rc;
+
+	if (n == 0)
+		return 0;
+	if (conc__self()->callbacks > 0)
+		return -EDEADLK;
+	rc = conc_completions_create(&m.awaited);
+	if (rc != 0)
+		return rc;
+	rc = cut(&m);
+	if (rc == 0) {
+		run(&m);
+		rc = m.answer;
+		if (m.exception != NULL && (rc == 0 || rc == conc_exception_code(m.exception)))
+			rc = conc_reraise(m.exception);
+		conc_exception_release(m.exception);
+	}
+	for (size_t i = 0; m.slots != NULL && i < m.window && options->codes == NULL; i++)
+		conc__free(m.slots[i].codes);
+	conc__free(m.slots);
+	conc_completions_destroy(m.awaited);
+	return rc;
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A task's first and last steps, the same for all engines: it is made, it is
+ * run, it ends.
+ */
+#include "exec/task.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/raise.h"
+#include "exec/executor.h"
+#include <string.h>
+
+/* Arguments and results up to this size lie in the task's own block. */
+#define SMALL 256
+
+#define MAX_ALIGN _Alignof(max_align_t)
+
+struct conc__hook *
+conc__hook_ref(struct conc__hook *h)
+{
+	/* relaxed: the caller holds a reference, so h cannot go meanwhile */
+	(void)conc__add_relaxed(&h->refs, 1);
+	return h;
+}
+
+void
+conc__hook_release(struct conc__hook *h)
+{
+	/* pairs with itself: all uses of h come before the free */
+	if (h != NULL && conc__sub_acq_rel(&h->refs, 1) == 1)
+		conc__free(h);
+}
+
+static void
+free_extras(struct conc__extras *x)
+{
+	if (x == NULL)
+		return;
+	conc__hook_release(x->hook);
+	conc__free(x->name);
+	conc__free(x);
+}
+
+static void
+free_task(conc_future *f)
+{
+	struct conc__task *t = (struct conc__task *)f;
+
+	if (t->own_arg)
+		conc__free((void *)t->arg);
+	free_extras(t->extras);
+	conc__free(t);
+}
+
+static void
+cancel_task(conc_future *f)
+{
+	struct conc__task *t = (struct conc__task *)f;
+	conc_executor *ex = f->executor;
+
+	ex->engine->withdraw(ex, t);
+	conc__task_end(t, CONC__CANCELLED, NULL, -1);
+}
+
+static int
+claim_task(conc_future *f)
+{
+	conc_executor *ex = f->executor;
+
+	return ex->engine->claim(ex, (struct conc__task *)f);
+}
+
+static void
+hook_of_task(const conc_future *f, conc_excepthook **hook, void **user)
+{
+	const struct conc__extras *x = ((const struct conc__task *)f)->extras;
+
+	if (x != NULL && x->hook != NULL) {
+		*hook = x->hook->call;
+		*user = x->hook->user;
+	}
+}
+
+static const struct conc__source task_source = {
+    .free = free_task,
+    .cancel = cancel_task,
+    .claim = claim_task,
+    .hook = hook_of_task,
+};
+
+static int
+make_extras(struct conc__task *t, const conc_task *what)
+{
+	conc_executor *ex = t->future.executor;
+	struct conc__extras *x;
+
+	if (what->name == NULL && what->priority == 0 && what->retries == 0 &&
+	    what->time_limit == 0 && what->cleanup == NULL && ex->hook == NULL)
+		return 0;
+	x = conc__calloc(1, sizeof *x);
+	if (x == NULL)
+		return -ENOMEM;
+	if (what->name != NULL && (x->name = conc__strdup(what->name)) == NULL) {
+		conc__free(x);
+		return -ENOMEM;
+	}
+	x->task = t;
+	x->cleanup = what->cleanup;
+	x->user = what->user;
+	x->hook = ex->hook != NULL ? conc__hook_ref(ex->hook) : NULL;
+	x->time_limit = what->time_limit == CONC_UNLIMITED ? 0 : what->time_limit;
+	x->backoff = what->backoff;
+	x->priority = what->priority;
+	x->retries = what->retries;
+	t->extras = x;
+	return 0;
+}
+
+/* size, rounded up to a multiple of to: a power of two, of which MAX_ALIGN is enough; or 0. */
+static size_t
+round_up(size_t size, size_t to)
+{
+	if (to > MAX_ALIGN)
+		to = MAX_ALIGN;
+	return to > 1 ? (size + to - 1) & ~(to - 1) : size;
+}
+
+int
+conc__task_make(struct conc__task **made, conc_executor *ex, const conc_task *what, bool wanted)
+{
+	bool borrowed = what->arg_size == CONC_BORROW;
+	size_t arg_size = borrowed ? 0 : what->arg_size;
+	size_t arg_inside = arg_size <= SMALL ? arg_size : 0;
+	size_t result_inside = what->result_size <= SMALL ? what->result_size : 0;
+	unsigned char *room;
+	struct conc__task *t;
+
+	/* The argument suits any type; the result its own, whose alignment divides its size. */
+	arg_inside = round_up(arg_inside, result_inside & -result_inside);
+	t = conc__malloc(round_up(sizeof *t, MAX_ALIGN) + arg_inside + result_inside);
+	if (t == NULL)
+		return -ENOMEM;
+	memset(t, 0, sizeof *t);
+	conc__future_init(&t->future, &task_source, ex->generation, wanted);
+	t->future.executor = ex;
+	t->fn = what->fn;
+	t->arg_size = what->arg_size;
+	room = (unsigned char *)t + round_up(sizeof *t, MAX_ALIGN);
+
+	if (borrowed) {
+		t->arg = what->arg;
+	} else if (arg_size > 0) {
+		void *copy = room;
+
+		if (arg_size > SMALL) {
+			copy = conc__malloc(arg_size);
+			if (copy == NULL)
+				goto no_memory;
+			t->own_arg = 1;
+		}
+		t->arg = memcpy(copy, what->arg, arg_size);
+	}
+	if (what->result_size > SMALL) {
+		t->future.result = conc__calloc(1, what->result_size);
+		if (t->future.result == NULL)
+			goto no_memory;
+		t->future.own_room = 1;
+	} else if (result_inside > 0) {
+		t->future.result = memset(room + arg_inside, 0, result_inside);
+	}
+	t->future.result_size = what->result_size;
+	if (make_extras(t, what) != 0)
+		goto no_memory;
+	*made = t;
+	return 0;
+
+no_memory:
+	conc__task_unmake(t);
+	return -ENOMEM;
+}
+
+void
+conc__task_unmake(struct conc__task *t)
+{
+	if (t->future.own_room)
+		conc__free(t->future.result);
+	free_task(&t->future);
+}
+
+static void
+clean_up(void *arg)
+{
+	struct conc__extras *x = arg;
+
+	x->cleanup(x->user);
+}
+
+void
+conc__task_end(struct conc__task *t, uint32_t phase, conc_exception *e, int64_t ran)
+{
+	conc_executor *ex = t->future.executor;
+
+	ex->engine->counted(ex, phase, ran);
+	if (t->extras != NULL && t->extras->cleanup != NULL)
+		conc__frame_callback(&t->future, ex, clean_up, t->extras);
+	if (t->own_arg) {
+		conc__free((void *)t->arg);
+		t->own_arg = 0;
+	}
+	conc__future_end(&t->future, phase, e);
+	conc__future_leave(&t->future);
+	ex->engine->ended(ex);
+}
+
+bool
+conc__frame_asked(const struct conc__frame *frame)
+{
+	/* relaxed: only a wish; nothing is read because of it */
+	if (conc__load_relaxed(&frame->future->state) & CONC__ASKED)
+		return true;
+	/* relaxed: only a wish; nothing is read because of it */
+	return frame->killed != NULL && conc__load_relaxed(frame->killed) != 0;
+}
+
+/* A run of a task, on the stack of whoever runs it. */
+struct run {
+	struct conc__frame frame; /* first: conc__task_abandon casts it back */
+	struct conc__task *task;
+	conc_exception *caught; /* what was current before */
+	int64_t began;
+};
+
+/* The task takes over the room that it asked for. */
+static void
+take_room(struct conc__task *t, struct conc__frame *frame)
+{
+	if (frame->room == NULL)
+		return;
+	if (t->future.own_room)
+		conc__free(t->future.result);
+	t->future.result = frame->room;
+	t->future.result_size = frame->room_size;
+	t->future.own_room = 1;
+}
+
+/* Put t back for another run, if it may have one. */
+static bool
+retry(struct conc__task *t, const struct run *run, int code, int64_t now)
+{
+	struct conc__extras *x = t->extras;
+	conc_executor *ex = t->future.executor;
+	int64_t pause;
+
+	if (x == NULL || x->retries == 0 || conc__frame_asked(&run->frame) ||
+	    (code != CONC_ECRASHED && code != CONC_ETIMELIMIT))
+		return false;
+	pause = x->backoff;
+	x->backoff = pause > INT64_MAX / 2 ? INT64_MAX : 2 * pause;
+	x->retries--;
+	if (t->future.result_size > 0)
+		memset(t->future.result, 0, t->future.result_size);
+	return ex->engine->retry(ex, t, now > INT64_MAX - pause ? INT64_MAX : now + pause);
+}
+
+/* The task has returned code, or was left: end it.  Return the time. */
+static int64_t
+conclude(struct run *run, int code)
+{
+	struct conc__self *self = conc__self();
+	struct conc__task *t = run->task;
+	const struct conc__frame *frame = &run->frame;
+	int64_t now = conc__now();
+	conc_exception *e = NULL;
+	uint32_t phase = CONC__DONE;
+
+	self->frame = frame->outer;
+	if (code == -ECANCELED && conc__frame_asked(frame)) {
+		phase = CONC__CANCELLED;
+	} else if (code != 0) {
+		phase = CONC__FAILED;
+		e = conc__exception_adopt(code, frame->name);
+		if (frame->limit != 0 && now >= frame->limit && code != CONC_ECRASHED) {
+			conc_exception *cause = e;
+
+			code = CONC_ETIMELIMIT;
+			e = conc__exception_make(code, cause, frame->name, NULL);
+			conc_exception_release(cause);
+		}
+	}
+	conc__caught_restore(run->caught);
+	if (phase == CONC__FAILED && retry(t, run, code, now)) {
+		conc__free(frame->room);
+		conc_exception_release(e);
+		return now;
+	}
+	if (phase == CONC__DONE)
+		take_room(t, &run->frame);
+	else
+		conc__free(frame->room);
+	conc__task_end(t, phase, e, now - run->began);
+	return now;
+}
+
+void
+conc__task_abandon(void)
+{
+	struct conc__frame *frame = conc__self()->frame;
+
+	if (frame->callback || frame->item) {
+		conc__self()->frame = frame->outer;
+		return;
+	}
+	conc_clear();
+	(void)conc_raise_at(CONC_ECRASHED, NULL, NULL, 0, NULL,
+	    "the task ended its thread (pthread_exit)");
+	(void)conclude((struct run *)frame, CONC_ECRASHED);
+}
+
+/* Runs as conc__task_run is left; *run is not NULL if that is by pthread_exit. */
+static void
+leave(struct run **run)
+{
+	if (*run == NULL)
+		return;
+	/* Frames further in, of an item or a callback, are gone with their functions. */
+	conc__self()->frame = &(*run)->frame;
+	conc__task_abandon();
+}
+
+int64_t
+conc__task_run(struct conc__task *t, int64_t now)
+{
+	struct conc__self *self = conc__self();
+	conc_executor *ex = t->future.executor;
+	const struct conc__extras *x = t->extras;
+	struct run run = {
+	    .task = t,
+	    .began = now,
+	    .caught = conc__caught_save(),
+	    .frame =
+		{
+		    .outer = self->frame,
+		    .future = &t->future,
+		    .executor = ex,
+		    .killed = ex->killed,
+		    .name = x != NULL ? x->name : NULL,
+		    .arg_size = t->arg_size,
+		},
+	};
+	struct run *guard __attribute__((cleanup(leave))) = &run;
+	int code;
+
+	if (x != NULL && x->time_limit != 0)
+		run.frame.limit = run.began > INT64_MAX - x->time_limit ? INT64_MAX
+									 : run.began + x->time_limit;
+	ex->engine->began(ex, run.began - t->since);
+	self->frame = &run.frame;
+	code = t->fn(t->arg, t->future.result);
+	guard = NULL;
+	return conclude(&run, code);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC__TASK_H
+#define CONC__TASK_H
+
+/*
+ * Tasks: what flows through the house.
+ *
+ * A task, its future, and room for a small argument and a small result are
+ * one block of memory, which lives until the last reference of the future is
+ * gone.  The task is owned by one at a time: submitter, queue, then whoever
+ * wins the future (a worker, a claimer, a canceller), who ends it.
+ */
+#include "future/frame.h"
+#include "future/future.h"
+#include <conc/executor.h>
+
+/* A pool's own excepthook; counted, for futures outlive their pool. */
+struct conc__hook {
+	conc__atomic_u32 refs;
+	conc_excepthook *call;
+	void *user;
+};
+
+struct conc__hook *conc__hook_ref(struct conc__hook *h);
+void conc__hook_release(struct conc__hook *h);
+
+/* A place in a heap: see thread/heap.h. */
+struct conc__node {
+	struct conc__node *child, *next, *prev;
+	int64_t key;
+	uint64_t order;
+};
+
+/* What only some tasks need. */
+struct conc__extras {
+	char *name;
+	void (*cleanup)(void *user);
+	void *user;
+	struct conc__hook *hook;
+	struct conc__task *task; /* whose extras these are, for whoever finds the node */
+	struct conc__node node;
+	int64_t time_limit;
+	int64_t backoff;
+	int priority;
+	int retries;
+};
+
+/* Where in an engine's queue a task stands. */
+enum conc__place { CONC__NOWHERE, CONC__IN_INBOX, CONC__IN_LINE, CONC__BY_PRIORITY, CONC__DELAYED };
+
+struct conc__task {
+	conc_future future; /* first: one block, one count */
+	conc_fn *fn;
+	const void *arg;
+	size_t arg_size;
+	struct conc__task *next, *prev; /* the engine's, under its lock */
+	int64_t since;                  /* when it was queued */
+	struct conc__extras *extras;    /* or NULL */
+	enum conc__place place;         /* the engine's, under its lock */
+	unsigned own_arg;               /* 1: arg is a block of its own, freed as the task ends */
+};
+
+/*
+ * Make a task of ex from what the program says, with a reference of its future
+ * for the program if wanted.  Return 0, -EINVAL or -ENOMEM.
+ */
+int conc__task_make(
+    struct conc__task **t, conc_executor *ex, const conc_task *what, bool future_wanted);
+
+/* It was refused: free it, without a trace. */
+void conc__task_unmake(struct conc__task *t);
+
+/*
+ * Run t, which is RUNNING by this thread, from now (conc__now()) on, and end
+ * it or have it retried.  Return the time when it returned.
+ */
+int64_t conc__task_run(struct conc__task *t, int64_t now);
+
+/*
+ * End t, won by this thread: count it, clean up, end the future.  e is taken.
+ * ran: for how long it ran, -1: never.  t and its executor may be gone after.
+ */
+void conc__task_end(struct conc__task *t, uint32_t phase, conc_exception *e, int64_t ran);
+
+/*
+ * This thread is being left by pthread_exit, in the middle of the task of its
+ * innermost frame: end that task.
+ */
+void conc__task_abandon(void);
+
+/* Was the task of this frame asked to stop, by cancel or by its pool? */
+bool conc__frame_asked(const struct conc__frame *frame);
+
+#endif
