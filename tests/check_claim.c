@@ -25,7 +25,8 @@ fib_wait(conc_future *f[2], int how)
 		return conc_wait(f, 2, CONC_FIRST_EXCEPTION, CONC_FOREVER);
 	case 3:
 		rc = conc_wait(f, 2, CONC_ANY, CONC_FOREVER);
-		return rc != 0 || conc_future_done(f[0]) || conc_future_done(f[1]) ? rc : -EBADMSG;
+		return rc != 0 || conc_future_done(f[0]) || conc_future_done(f[1]) ? rc
+										   : -EBADMSG;
 	case 4:
 		rc = conc_future_wait(f[1], CONC_FOREVER);
 		return rc != 0 ? rc : conc_future_view(f[0], &(const void *){NULL}, NULL);
@@ -245,7 +246,8 @@ START_TEST(a_wait_with_a_deadline_does_not_claim)
 	struct stage stage = {.pool = POOL(.workers = 1), .ready = LATCH};
 
 	ck_assert_int_eq(finish(SUBMIT(stage.pool, .fn = deadline_task, .arg = &stage,
-			     .arg_size = CONC_BORROW)), 0);
+			     .arg_size = CONC_BORROW)),
+	    0);
 	ck_assert_int_eq(stage.ran, 1);
 	conc_executor_destroy(stage.pool);
 }
@@ -288,15 +290,16 @@ outer_task(const void *arg, void *result)
 
 	(void)result;
 	latch_wait(&stage->ready, 1);
-	return finish(SUBMIT(
-	    stage->pool, .fn = self_wait_task, .arg = stage, .arg_size = CONC_BORROW));
+	return finish(
+	    SUBMIT(stage->pool, .fn = self_wait_task, .arg = stage, .arg_size = CONC_BORROW));
 }
 
 /* The task waits, in one it claimed, for the one that claimed it. */
 START_TEST(waiting_for_an_outer_task_is_edeadlk)
 {
 	struct stage stage = {.pool = POOL(.workers = 1), .ready = LATCH};
-	conc_future *f = SUBMIT(stage.pool, .fn = outer_task, .arg = &stage, .arg_size = CONC_BORROW);
+	conc_future *f =
+	    SUBMIT(stage.pool, .fn = outer_task, .arg = &stage, .arg_size = CONC_BORROW);
 
 	atomic_store(&stage.self, f);
 	latch_set(&stage.ready);
@@ -331,12 +334,14 @@ START_TEST(another_pools_tasks_are_not_claimed)
 	struct stage stage = {.pool = POOL(.workers = 1), .other = POOL(.workers = 1)};
 
 	ck_assert_int_eq(finish(SUBMIT(stage.pool, .fn = other_pool_task, .arg = &stage,
-			     .arg_size = CONC_BORROW)), 0);
+			     .arg_size = CONC_BORROW)),
+	    0);
 	ck_assert(!pthread_equal(stage.outer_thread, stage.inner_thread));
 	conc_executor_destroy(stage.other);
 	stage.other = stage.pool; /* one's own are */
 	ck_assert_int_eq(finish(SUBMIT(stage.pool, .fn = other_pool_task, .arg = &stage,
-			     .arg_size = CONC_BORROW)), 0);
+			     .arg_size = CONC_BORROW)),
+	    0);
 	ck_assert(pthread_equal(stage.outer_thread, stage.inner_thread));
 	conc_executor_destroy(stage.pool);
 }
@@ -365,10 +370,11 @@ outer_asks_task(const void *arg, void *result)
 	latch_wait(&stage->ready, 1);
 	ck_assert(conc_cancelled());
 	conc_raise(-EXDEV, "outer");
-	f = SUBMIT(stage->pool, .fn = inner_asks_task, .arg = "abc", .arg_size = 3,
-	    .name = "inner");
+	f = SUBMIT(
+	    stage->pool, .fn = inner_asks_task, .arg = "abc", .arg_size = 3, .name = "inner");
 	ck_assert_int_eq(conc_future_wait(f, CONC_FOREVER), 0);
-	ck_assert_int_eq(conc_exception_code(conc_caught()), -EXDEV); /* waiting is not looking */
+	ck_assert_int_eq(
+	    conc_exception_code(conc_caught()), -EXDEV); /* waiting is not looking */
 	ck_assert_str_eq(conc_task_name(), "outer");
 	ck_assert_uint_eq(conc_arg_size(), CONC_BORROW);
 	ck_assert(conc_cancelled());
@@ -412,8 +418,8 @@ START_TEST(a_callback_does_not_claim)
 
 	hold_workers(stage.pool, &gate, 1);
 	f = SUBMIT(stage.pool, .fn = nothing_task);
-	stage.inner = SUBMIT(
-	    stage.pool, .fn = count_task, .arg = &stage.ran, .arg_size = CONC_BORROW);
+	stage.inner =
+	    SUBMIT(stage.pool, .fn = count_task, .arg = &stage.ran, .arg_size = CONC_BORROW);
 	ck_assert_int_eq(conc_future_on_done(f, waiting_callback, &stage), 0);
 	latch_set(&gate.open);
 	latch_wait(&stage.ready, 1);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Tests of <conc/executor.h> on a thread pool: bad input, arguments, results,
- * what a task can ask about itself, names, priorities, cleanup, detached
- * tasks.  Full queues, limits and retries stand in check_limits.c, map in
- * check_map.c, shutdown in check_shutdown.c.
+ * and what a task can ask about itself.  The queue stands in
+ * check_task_queue.c, how tasks end in check_task_end.c, map in check_map.c,
+ * shutdown in check_shutdown.c.
  */
 #include "tests/pool.h"
 #include <limits.h>
@@ -24,8 +24,10 @@ START_TEST(submit_refuses_bad_input)
 	ck_assert_int_eq(conc_submit(pool, nothing_task, &n, SIZE_MAX - 15, 0, &f), -ENOMEM);
 	ck_assert_int_eq(conc_submit(pool, nothing_task, &n, SIZE_MAX / 2, 0, &f), -ENOMEM);
 	ck_assert_int_eq(conc_submit(pool, nothing_task, &n, sizeof n, SIZE_MAX, &f), -ENOMEM);
-	ck_assert_int_eq(conc_submit(pool, nothing_task, &n, sizeof n, SIZE_MAX - 40, &f), -ENOMEM);
-	ck_assert_int_eq(conc_submit(pool, nothing_task, &n, sizeof n, SIZE_MAX / 2, &f), -ENOMEM);
+	ck_assert_int_eq(
+	    conc_submit(pool, nothing_task, &n, sizeof n, SIZE_MAX - 40, &f), -ENOMEM);
+	ck_assert_int_eq(
+	    conc_submit(pool, nothing_task, &n, sizeof n, SIZE_MAX / 2, &f), -ENOMEM);
 	ck_assert_int_eq(
 	    conc_submit(pool, nothing_task, &n, SIZE_MAX / 2, SIZE_MAX / 2 + 2, &f), -ENOMEM);
 	ck_assert_ptr_null(f);
@@ -45,11 +47,14 @@ START_TEST(submit_task_refuses_bad_input)
 	ck_assert_int_eq(
 	    conc_submit_task(pool, CONC_TASK(.fn = nothing_task, .retries = -1), &f), -EINVAL);
 	ck_assert_int_eq(
-	    conc_submit_task(pool, CONC_TASK(.fn = nothing_task, .retries = INT_MIN), &f), -EINVAL);
+	    conc_submit_task(pool, CONC_TASK(.fn = nothing_task, .retries = INT_MIN), &f),
+	    -EINVAL);
 	ck_assert_int_eq(
-	    conc_submit_task(pool, CONC_TASK(.fn = nothing_task, .time_limit = -1), &f), -EINVAL);
+	    conc_submit_task(pool, CONC_TASK(.fn = nothing_task, .time_limit = -1), &f),
+	    -EINVAL);
 	ck_assert_int_eq(
-	    conc_submit_task(pool, CONC_TASK(.fn = nothing_task, .backoff = INT64_MIN), &f), -EINVAL);
+	    conc_submit_task(pool, CONC_TASK(.fn = nothing_task, .backoff = INT64_MIN), &f),
+	    -EINVAL);
 	ck_assert_ptr_null(f);
 	conc_executor_destroy(pool);
 }
@@ -164,7 +169,8 @@ START_TEST(borrow_hands_on_the_pointer_itself)
 	ck_assert_int_eq(conc_future_result(f, &seen, sizeof seen), 0);
 	ck_assert_ptr_eq(seen, &n);
 	conc_future_release(f);
-	ck_assert_int_eq(conc_submit(pool, pointer_task, NULL, CONC_BORROW, sizeof seen, &f), 0);
+	ck_assert_int_eq(
+	    conc_submit(pool, pointer_task, NULL, CONC_BORROW, sizeof seen, &f), 0);
 	ck_assert_int_eq(conc_future_result(f, &seen, sizeof seen), 0);
 	ck_assert_ptr_null(seen);
 	conc_future_release(f);
@@ -191,7 +197,8 @@ room_task(const void *arg, void *result)
 
 START_TEST(results_of_any_size)
 {
-	static const size_t sizes[] = {0, 1, 2, 7, 8, 15, 16, 17, 31, 32, 33, 64, 100, 4096, 1 << 20};
+	static const size_t sizes[] = {
+	    0, 1, 2, 7, 8, 15, 16, 17, 31, 32, 33, 64, 100, 4096, 1 << 20};
 	conc_executor *pool = POOL(.workers = 2);
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -244,7 +251,8 @@ START_TEST(result_alloc_replaces_the_room)
 		conc_future *f;
 		size_t size;
 
-		ck_assert_int_eq(conc_submit(pool, alloc_task, &times[i], sizeof(int), 8, &f), 0);
+		ck_assert_int_eq(
+		    conc_submit(pool, alloc_task, &times[i], sizeof(int), 8, &f), 0);
 		ck_assert_int_eq(conc_future_view(f, &room, &size), 0);
 		ck_assert_uint_eq(size, (size_t)times[i]);
 		ck_assert_int_eq(((const char *)room)[size - 1], times[i]);
@@ -364,8 +372,8 @@ START_TEST(a_failure_bears_message_name_and_place)
 {
 	conc_executor *pool = POOL(.workers = 1);
 	int code = 77;
-	conc_future *f =
-	    SUBMIT(pool, .fn = fail_task, .arg = &code, .arg_size = sizeof code, .name = "seven");
+	conc_future *f = SUBMIT(
+	    pool, .fn = fail_task, .arg = &code, .arg_size = sizeof code, .name = "seven");
 
 	ck_assert_int_eq(conc_future_result(f, NULL, 0), 77);
 	ck_assert_ptr_eq(conc_caught(), conc_future_exception(f));
@@ -397,74 +405,17 @@ START_TEST(a_bare_code_gets_an_exception)
 	ck_assert_str_eq(conc_exception_message(conc_caught()), conc_strerror(-EIO));
 	conc_clear();
 	ck_assert_int_eq(finish(SUBMIT(pool, .fn = self_task, .arg = "1234567", .arg_size = 7,
-			     .name = "resize")), 0);
+			     .name = "resize")),
+	    0);
 	conc_executor_destroy(pool);
-}
-END_TEST
-
-struct order {
-	pthread_mutex_t mutex;
-	int n, seen[64];
-};
-
-struct numbered {
-	struct order *order;
-	int number;
-};
-
-static int
-order_task(const void *arg, void *result)
-{
-	const struct numbered *me = arg;
-
-	(void)result;
-	pthread_mutex_lock(&me->order->mutex);
-	me->order->seen[me->order->n++] = me->number;
-	pthread_mutex_unlock(&me->order->mutex);
-	return 0;
-}
-
-START_TEST(higher_priorities_first_equals_in_order)
-{
-	static const int priority[] = {0, 5, -3, 0, 5, INT_MAX, INT_MIN, 0, 5, 1, INT_MAX, -3};
-	static const int wanted[] = {5, 10, 1, 4, 8, 9, 0, 3, 7, 2, 11, 6};
-	struct order order = {PTHREAD_MUTEX_INITIALIZER, 0, {0}};
-	conc_executor *pool = POOL(.workers = 1);
-	struct gate gate = GATE;
-
-	hold_workers(pool, &gate, 1);
-	for (int i = 0; i < 12; i++) {
-		struct numbered me = {&order, i};
-
-		ck_assert_int_eq(conc_submit_task(pool, CONC_TASK(.fn = order_task, .arg = &me,
-				     .arg_size = sizeof me, .priority = priority[i]), NULL), 0);
-	}
-	latch_set(&gate.open);
-	conc_executor_destroy(pool);
-	ck_assert_int_eq(order.n, 12);
-	ck_assert_mem_eq(order.seen, wanted, sizeof wanted);
-}
-END_TEST
-
-START_TEST(equals_run_in_order_of_submission)
-{
-	struct order order = {PTHREAD_MUTEX_INITIALIZER, 0, {0}};
-	conc_executor *pool = POOL(.workers = 1);
-
-	for (int i = 0; i < 64; i++)
-		ck_assert_int_eq(conc_submit(pool, order_task, &(struct numbered){&order, i},
-				     sizeof(struct numbered), 0, NULL), 0);
-	conc_executor_destroy(pool);
-	for (int i = 0; i < 64; i++)
-		ck_assert_int_eq(order.seen[i], i);
 }
 END_TEST
 
 static void
 add_tests(Suite *s)
 {
-	TCase *bad = new_case(s, "bad"), *data = new_case(s, "data"), *inside = new_case(s, "inside");
-	TCase *order = new_case(s, "order");
+	TCase *bad = new_case(s, "bad"), *data = new_case(s, "data"),
+	      *inside = new_case(s, "inside");
 
 	tcase_add_test(bad, submit_refuses_bad_input);
 	tcase_add_test(bad, submit_task_refuses_bad_input);
@@ -480,8 +431,6 @@ add_tests(Suite *s)
 	tcase_add_test(inside, worker_index_lies_below_the_number_of_workers);
 	tcase_add_test(inside, a_failure_bears_message_name_and_place);
 	tcase_add_test(inside, a_bare_code_gets_an_exception);
-	tcase_add_test(order, higher_priorities_first_equals_in_order);
-	tcase_add_test(order, equals_run_in_order_of_submission);
 }
 
 int

@@ -9,7 +9,7 @@ static struct stage {
 	conc_executor *pool;
 	atomic_int runs[64], asked;
 	struct latch begun, open;
-} *stage;
+} * stage;
 
 static struct stage
 new_stage(conc_executor *pool)
@@ -55,7 +55,8 @@ START_TEST(map_refuses_bad_input)
 	}
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
 		ck_assert_int_eq(conc_map(pool, square_task, 3, a, 4, b, 4,
-				     &(conc_map_options){.size = wrong[i]}), -EINVAL);
+				     &(conc_map_options){.size = wrong[i]}),
+		    -EINVAL);
 	longer.more[15] = 1;
 	ck_assert_int_eq(conc_map(pool, square_task, 3, a, 4, b, 4, &longer.options), -E2BIG);
 	ck_assert_uint_eq(stats_of(pool).workers, 0); /* nothing has run */
@@ -93,8 +94,9 @@ START_TEST(results_stand_in_order)
 			continue;
 		memset(out, 0xff, n * sizeof *out);
 		memset(codes, 0xff, (n + 1) * sizeof *codes);
-		ck_assert_int_eq(conc_map(pool, square_task, n, in, sizeof *in, out, sizeof *out,
-				     CONC_MAP(.chunk = chunks[c], .codes = codes)), 0);
+		ck_assert_int_eq(conc_map(pool, square_task, n, in, sizeof *in, out,
+				     sizeof *out, CONC_MAP(.chunk = chunks[c], .codes = codes)),
+		    0);
 		for (size_t i = 0; i < n; i++)
 			wrong += out[i] != in[i] * in[i] || codes[i] != 0;
 		ck_assert_uint_eq(wrong, 0);
@@ -159,7 +161,8 @@ START_TEST(the_lowest_failing_item_is_the_answer)
 		in[i] = i + 10 - i % 2 * (i < 6); /* the first odd one is item 7 */
 	conc_set_excepthook(hear, &ear);
 	ck_assert_int_eq(conc_map(pool, fail_odd_task, 41, in, sizeof *in, out, sizeof *out,
-			     CONC_MAP(.chunk = chunks[_i % 4], .codes = codes)), 1017);
+			     CONC_MAP(.chunk = chunks[_i % 4], .codes = codes)),
+	    1017);
 	ck_assert_int_eq(conc_exception_code(conc_caught()), 1017);
 	ck_assert_str_eq(conc_exception_message(conc_caught()), "item 17 is odd");
 	conc_clear();
@@ -198,7 +201,8 @@ START_TEST(stop_on_failure_cancels_the_rest)
 	for (int i = 0; i < 64; i++)
 		in[i] = i;
 	ck_assert_int_eq(conc_map(here.pool, stop_task, 64, in, sizeof *in, NULL, 0,
-			     CONC_MAP(.chunk = 1, .codes = codes, .stop_on_failure = 1)), -EDOM);
+			     CONC_MAP(.chunk = 1, .codes = codes, .stop_on_failure = 1)),
+	    -EDOM);
 	ck_assert_str_eq(conc_exception_message(conc_caught()), "item 1");
 	conc_clear();
 	ck_assert_int_eq(here.asked, 1);
@@ -220,7 +224,8 @@ START_TEST(stop_on_failure_within_a_chunk)
 	static const int wanted[] = {0, 0, 1003, -ECANCELED, -ECANCELED};
 
 	ck_assert_int_eq(conc_map(pool, fail_odd_task, 5, in, sizeof *in, out, sizeof *out,
-			     CONC_MAP(.chunk = 5, .codes = codes, .stop_on_failure = 1)), 1003);
+			     CONC_MAP(.chunk = 5, .codes = codes, .stop_on_failure = 1)),
+	    1003);
 	ck_assert_mem_eq(codes, wanted, sizeof wanted);
 	conc_clear();
 	conc_executor_destroy(pool);
@@ -250,7 +255,8 @@ START_TEST(a_deadline_stops_the_map)
 	for (int i = 0; i < 20; i++)
 		in[i] = i;
 	ck_assert_int_eq(conc_map(here.pool, deadline_task, 20, in, sizeof *in, NULL, 0,
-			     CONC_MAP(.codes = codes, .deadline = deadlines[_i])), -ETIMEDOUT);
+			     CONC_MAP(.codes = codes, .deadline = deadlines[_i])),
+	    -ETIMEDOUT);
 	for (int i = 0; i < 20; i++)
 		ck_assert_int_eq(codes[i], i == 0 || !here.runs[i] ? -ECANCELED : 0);
 	conc_executor_destroy(here.pool);
@@ -263,10 +269,12 @@ START_TEST(a_deadline_that_does_not_come)
 	int in[] = {1, 2, 3}, out[3];
 
 	ck_assert_int_eq(conc_map(pool, square_task, 3, in, sizeof *in, out, sizeof *out,
-			     CONC_MAP(.deadline = conc_after(CONC_S(3600)))), 0);
+			     CONC_MAP(.deadline = conc_after(CONC_S(3600)))),
+	    0);
 	ck_assert_int_eq(out[2], 9);
 	ck_assert_int_eq(conc_map(pool, square_task, 3, in, sizeof *in, out, sizeof *out,
-			     CONC_MAP(.deadline = CONC_FOREVER)), 0);
+			     CONC_MAP(.deadline = CONC_FOREVER)),
+	    0);
 	conc_executor_destroy(pool);
 }
 END_TEST
@@ -313,7 +321,8 @@ START_TEST(callbacks_run_in_the_calling_thread)
 	ck_assert_int_eq(conc_map(pool, fail_odd_task, 200, in, sizeof *in, out, sizeof *out,
 			     CONC_MAP(.chunk = chunks[_i % 4], .on_item = told_item,
 				 .on_progress = told_progress, .user = &told,
-				 .codes = _i < 4 ? codes : NULL)), 1001);
+				 .codes = _i < 4 ? codes : NULL)),
+	    1001);
 	ck_assert_int_eq(told.wrong, 0);
 	ck_assert_uint_eq(told.items, 200);
 	ck_assert_uint_eq(told.done, 200);
@@ -323,6 +332,26 @@ START_TEST(callbacks_run_in_the_calling_thread)
 		ck_assert_int_eq(told.codes[i], i % 2 ? 1000 + i : 0);
 	}
 	conc_clear();
+	conc_executor_destroy(pool);
+}
+END_TEST
+
+static void
+count_item(size_t index, int code, void *user)
+{
+	*(size_t *)user += index + (size_t)code;
+}
+
+/* Without an array of codes on_item has them all the same, also of large chunks. */
+START_TEST(codes_for_on_item_alone)
+{
+	conc_executor *pool = POOL(.workers = 1);
+	size_t n = 5000, sum = 0;
+
+	ck_assert_int_eq(conc_map(pool, nothing_task, n, NULL, 0, NULL, 0,
+			     CONC_MAP(.chunk = n, .on_item = count_item, .user = &sum)),
+	    0);
+	ck_assert_uint_eq(sum, n * (n - 1) / 2);
 	conc_executor_destroy(pool);
 }
 END_TEST
@@ -349,8 +378,8 @@ START_TEST(nested_maps_complete)
 	int depth = 3, leaves = 0;
 
 	stage = &here;
-	ck_assert_int_eq(
-	    conc_map(here.pool, nested_task, 1, &depth, sizeof depth, &leaves, sizeof leaves, NULL),
+	ck_assert_int_eq(conc_map(here.pool, nested_task, 1, &depth, sizeof depth, &leaves,
+			     sizeof leaves, NULL),
 	    0);
 	ck_assert_int_eq(leaves, 27);
 	conc_executor_destroy(here.pool);
@@ -361,8 +390,8 @@ static void
 mapping_callback(conc_future *f, void *user)
 {
 	(void)f;
-	atomic_store((atomic_int *)user,
-	    conc_map(stage->pool, nothing_task, 3, NULL, 0, NULL, 0, NULL));
+	atomic_store(
+	    (atomic_int *)user, conc_map(stage->pool, nothing_task, 3, NULL, 0, NULL, 0, NULL));
 	latch_set(&stage->begun);
 }
 
@@ -399,6 +428,7 @@ add_tests(Suite *s)
 	tcase_add_loop_test(stop, a_deadline_stops_the_map, 0, 4);
 	tcase_add_test(stop, a_deadline_that_does_not_come);
 	tcase_add_loop_test(calls, callbacks_run_in_the_calling_thread, 0, 8);
+	tcase_add_test(calls, codes_for_on_item_alone);
 	tcase_add_test(calls, a_map_in_a_callback_is_edeadlk);
 }
 

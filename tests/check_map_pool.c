@@ -36,7 +36,7 @@ map_falls(conc_executor *pool, size_t chunk, int retries, int codes[30])
 		in[i] = i;
 	memset(codes, 0xff, 30 * sizeof *codes);
 	rc = conc_map(pool, fall_task, 30, in, sizeof *in, out, sizeof *out,
-	    CONC_MAP(.chunk = chunk, .codes = codes, .retries = retries,
+	    CONC_MAP(.chunk = chunk, .codes = codes, .retries = retries, .backoff = CONC_US(10),
 		.time_limit = fall.crash ? 0 : CONC_MS(1)));
 	for (int i = 0; i < 30; i++)
 		if (codes[i] == 0)
@@ -93,7 +93,8 @@ START_TEST(retries_of_an_item_run_out)
 	fall.crash = _i < 4;
 	ck_assert_int_eq(map_falls(pool, chunks[_i % 4], 1, codes), code);
 	if (!fall.crash)
-		ck_assert_int_eq(conc_exception_code(conc_exception_cause(conc_caught())), -EIO);
+		ck_assert_int_eq(
+		    conc_exception_code(conc_exception_cause(conc_caught())), -EIO);
 	conc_clear();
 	for (int i = 0; i < 30; i++) {
 		ck_assert_int_eq(codes[i], i % 13 == 0 ? code : 0);
@@ -129,8 +130,8 @@ START_TEST(crashes_on_a_full_queue_lose_no_item)
 	int codes[30];
 
 	for (int round = 0; round < 20; round++) {
-		conc_executor *pool = POOL(
-		    .workers = 1, .queue_limit = 1, .when_full = when[_i % 2]);
+		conc_executor *pool =
+		    POOL(.workers = 1, .queue_limit = 1, .when_full = when[_i % 2]);
 
 		memset(fall.runs, 0, sizeof fall.runs);
 		fall.falls = 1;
@@ -151,13 +152,15 @@ START_TEST(a_small_queue_is_enough)
 {
 	static const conc_when_full when[] = {CONC_BLOCK, CONC_FAIL, CONC_CALLER_RUNS};
 	size_t limit = 1 + (size_t)_i / 3;
-	conc_executor *pool = POOL(.workers = 2, .queue_limit = limit, .when_full = when[_i % 3]);
+	conc_executor *pool =
+	    POOL(.workers = 2, .queue_limit = limit, .when_full = when[_i % 3]);
 	int in[100], out[100];
 
 	for (int i = 0; i < 100; i++)
 		in[i] = i;
 	ck_assert_int_eq(conc_map(pool, square_task, 100, in, sizeof *in, out, sizeof *out,
-			     CONC_MAP(.chunk = 3)), 0);
+			     CONC_MAP(.chunk = 3)),
+	    0);
 	for (int i = 0; i < 100; i++)
 		ck_assert_int_eq(out[i], i * i);
 	ck_assert_uint_le(stats_of(pool).high_water, limit);
@@ -169,8 +172,8 @@ END_TEST
 START_TEST(a_full_queue_refuses_the_map)
 {
 	struct gate gate = GATE;
-	conc_executor *pool = POOL(.workers = 1, .queue_limit = 1,
-	    .when_full = _i == 0 ? CONC_FAIL : CONC_BLOCK);
+	conc_executor *pool =
+	    POOL(.workers = 1, .queue_limit = 1, .when_full = _i == 0 ? CONC_FAIL : CONC_BLOCK);
 	int codes[3] = {7, 7, 7};
 
 	hold_workers(pool, &gate, 1);
@@ -197,7 +200,8 @@ where_task(const void *arg, void *result)
 START_TEST(a_full_queue_runs_the_map_in_the_caller)
 {
 	struct gate gate = GATE;
-	conc_executor *pool = POOL(.workers = 1, .queue_limit = 1, .when_full = CONC_CALLER_RUNS);
+	conc_executor *pool =
+	    POOL(.workers = 1, .queue_limit = 1, .when_full = CONC_CALLER_RUNS);
 	pthread_t threads[20];
 
 	hold_workers(pool, &gate, 1);
@@ -243,8 +247,8 @@ mapper_main(void *user)
 /* What has not begun is cancelled, and the map does not say that all is well. */
 START_TEST(shutdown_stops_the_map)
 {
-	struct mapper m = {.pool = POOL(.workers = 1), .gate = GATE,
-	    .chunk = ((size_t[]){1, 4, 8})[_i % 3]};
+	struct mapper m = {
+	    .pool = POOL(.workers = 1), .gate = GATE, .chunk = ((size_t[]){1, 4, 8})[_i % 3]};
 	conc_shutdown_how how = _i < 3 ? CONC_CANCEL : CONC_KILL;
 	int ran = 0;
 
@@ -268,7 +272,8 @@ START_TEST(shutdown_stops_the_map)
 }
 END_TEST
 
-/* A map that has begun is not refused by a drain only if all of it is queued: else it says so. */
+/* A map that has begun is not refused by a drain only if all of it is queued: else it says so.
+ */
 START_TEST(drain_against_a_map)
 {
 	struct mapper m = {.pool = POOL(.workers = 1), .gate = GATE, .chunk = 1};
@@ -284,6 +289,30 @@ START_TEST(drain_against_a_map)
 	ck_assert_int_eq(m.rc, ran == 8 ? 0 : CONC_ESHUTDOWN);
 	ck_assert_int_eq(ran, latch_count(&m.gate.come));
 	conc_executor_destroy(m.pool);
+}
+END_TEST
+
+static int
+failing_init(void *user)
+{
+	return conc_raise(-ENODEV, "no device for %s", (const char *)user);
+}
+
+START_TEST(a_broken_pool_fails_the_map)
+{
+	char name[] = "me";
+	conc_executor *pool = POOL(.workers = 1, .init = failing_init, .user = name);
+	int codes[8];
+
+	ck_assert_int_eq(conc_map(pool, nothing_task, 8, NULL, 0, NULL, 0,
+			     CONC_MAP(.chunk = _i == 0 ? 8 : 1, .codes = codes)),
+	    CONC_EBROKEN);
+	ck_assert_str_eq(
+	    conc_exception_message(conc_exception_cause(conc_caught())), "no device for me");
+	for (int i = 0; i < 8; i++)
+		ck_assert_int_eq(codes[i], -ECANCELED);
+	conc_clear();
+	conc_executor_destroy(pool);
 }
 END_TEST
 
@@ -303,7 +332,8 @@ watch_task(const void *arg, void *result)
 	return 0;
 }
 
-/* A window is in flight, whatever n is.  (Sanitizers keep mallinfo2 silent: then 0 <= limit.) */
+/* A window is in flight, whatever n is.  (Sanitizers keep mallinfo2 silent: then 0 <= limit.)
+ */
 START_TEST(memory_does_not_grow_with_n)
 {
 	conc_executor *pool = POOL(.workers = 1);
@@ -331,7 +361,8 @@ storm_main(void *user)
 
 	for (size_t i = 0; i < n; i++)
 		in[i] = (int)i;
-	rc = conc_map(pool, square_task, n, in, sizeof *in, out, sizeof *out, CONC_MAP(.chunk = 1));
+	rc = conc_map(
+	    pool, square_task, n, in, sizeof *in, out, sizeof *out, CONC_MAP(.chunk = 1));
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = out[i] != in[i] * in[i];
 	free(in);
@@ -361,17 +392,19 @@ main(void)
 	Suite *s = suite_create("map_pool");
 	TCase *falls = new_case(s, "falls"), *full = new_case(s, "full");
 	TCase *end = new_case(s, "end"), *size = new_case(s, "size");
+	TCase *backoff = new_case(s, "backoff");
 
 	tcase_add_loop_test(falls, a_crash_is_an_items, 0, 8);
 	tcase_add_loop_test(falls, retries_are_an_items, 0, 8);
 	tcase_add_loop_test(falls, retries_of_an_item_run_out, 0, 8);
-	tcase_add_loop_test(falls, a_long_backoff_ends_at_the_deadline, 0, 2);
+	tcase_add_loop_test(backoff, a_long_backoff_ends_at_the_deadline, 0, 2);
 	tcase_add_loop_test(falls, crashes_on_a_full_queue_lose_no_item, 0, 4);
 	tcase_add_loop_test(full, a_small_queue_is_enough, 0, 6);
 	tcase_add_loop_test(full, a_full_queue_refuses_the_map, 0, 2);
 	tcase_add_test(full, a_full_queue_runs_the_map_in_the_caller);
 	tcase_add_loop_test(end, shutdown_stops_the_map, 0, 6);
 	tcase_add_test(end, drain_against_a_map);
+	tcase_add_loop_test(end, a_broken_pool_fails_the_map, 0, 2);
 	tcase_add_test(size, memory_does_not_grow_with_n);
 	tcase_add_test(size, maps_of_several_threads);
 	return run_suite(s);

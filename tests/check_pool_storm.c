@@ -89,8 +89,10 @@ submit_main(void *arg)
 
 	latch_wait(&round->ready, 1);
 	for (int i = 0; i < 6; i++) {
-		int rc = conc_submit_task(round->pool, CONC_TASK(.fn = jitter_task, .arg = &round,
-		    .arg_size = sizeof round, .cleanup = count_cleanup, .user = &round->cleaned), NULL);
+		int rc = conc_submit_task(round->pool,
+		    CONC_TASK(.fn = jitter_task, .arg = &round, .arg_size = sizeof round,
+			.cleanup = count_cleanup, .user = &round->cleaned),
+		    NULL);
 
 		ck_assert(rc == 0 || rc == CONC_ESHUTDOWN);
 		atomic_fetch_add(rc == 0 ? &round->accepted : &round->refused, 1);
@@ -117,7 +119,8 @@ START_TEST(submit_against_shutdown)
 		for (uint32_t n = random_below(&seed, 10); n > 0; n--)
 			jitter(&seed);
 		ck_assert_int_eq(conc_shutdown(round.pool, hows[_i], CONC_FOREVER), 0);
-		ck_assert_int_eq(round.ran, round.cleaned - (int)stats_of(round.pool).cancelled);
+		ck_assert_int_eq(
+		    round.ran, round.cleaned - (int)stats_of(round.pool).cancelled);
 		for (int t = 0; t < 2; t++)
 			pthread_join(threads[t], NULL);
 		stats = stats_of(round.pool);
@@ -220,13 +223,14 @@ claim_both_task(const void *arg, void *result)
 START_TEST(claim_against_worker)
 {
 	for (int i = 0; i < seeds(); i++) {
-		struct round round = {.seed = seed_start(i), .pool = POOL(.workers = 1 + i % 3)};
+		struct round round = {
+		    .seed = seed_start(i), .pool = POOL(.workers = 1 + i % 3)};
 		struct round *me = &round;
 		conc_future *f[3];
 
 		for (int n = 0; n < 3; n++)
-			f[n] = SUBMIT(
-			    round.pool, .fn = claim_both_task, .arg = &me, .arg_size = sizeof me);
+			f[n] = SUBMIT(round.pool, .fn = claim_both_task, .arg = &me,
+			    .arg_size = sizeof me);
 		for (int n = 0; n < 3; n++)
 			ck_assert_int_eq(finish(f[n]), 0);
 		ck_assert_int_eq(round.ran, 9);

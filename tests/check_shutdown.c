@@ -43,11 +43,14 @@ START_TEST(a_pool_that_was_shut_down_refuses)
 
 	ck_assert_int_eq(conc_shutdown(pool, hows[_i], CONC_FOREVER), 0);
 	ck_assert_int_eq(conc_submit(pool, nothing_task, NULL, 0, 0, &f), CONC_ESHUTDOWN);
-	ck_assert_int_eq(conc_submit_task(pool, CONC_TASK(.fn = nothing_task,
-			     .cleanup = count_cleanup, .user = &cleaned), &f), CONC_ESHUTDOWN);
+	ck_assert_int_eq(
+	    conc_submit_task(pool,
+		CONC_TASK(.fn = nothing_task, .cleanup = count_cleanup, .user = &cleaned), &f),
+	    CONC_ESHUTDOWN);
 	ck_assert_ptr_null(f);
 	ck_assert_int_eq(cleaned, 0);
-	ck_assert_int_eq(conc_map(pool, nothing_task, 3, NULL, 0, NULL, 0, NULL), CONC_ESHUTDOWN);
+	ck_assert_int_eq(
+	    conc_map(pool, nothing_task, 3, NULL, 0, NULL, 0, NULL), CONC_ESHUTDOWN);
 	ck_assert_int_eq(conc_executor_resize(pool, 2), CONC_ESHUTDOWN);
 	ck_assert_int_eq(conc_submit(pool, NULL, NULL, 0, 0, &f), -EINVAL);
 	conc_executor_destroy(pool);
@@ -228,7 +231,8 @@ suicide_task(const void *arg, void *result)
 START_TEST(shutdown_from_an_own_task_begins)
 {
 	struct suicide me = {POOL(.workers = 1 + _i / 3), hows[_i % 3], LATCH, 0};
-	conc_future *f = SUBMIT(me.pool, .fn = suicide_task, .arg = &me, .arg_size = CONC_BORROW);
+	conc_future *f =
+	    SUBMIT(me.pool, .fn = suicide_task, .arg = &me, .arg_size = CONC_BORROW);
 
 	ck_assert_int_eq(finish(f), 0);
 	ck_assert_int_eq(me.rc, -EDEADLK);
@@ -283,7 +287,8 @@ START_TEST(a_task_may_shut_down_another_pool)
 
 	ck_assert_int_eq(conc_submit(other, nothing_task, NULL, 0, 0, NULL), 0);
 	ck_assert_int_eq(
-	    finish(SUBMIT(pool, .fn = outside_task, .arg = &other, .arg_size = sizeof other)), 0);
+	    finish(SUBMIT(pool, .fn = outside_task, .arg = &other, .arg_size = sizeof other)),
+	    0);
 	conc_executor_destroy(other);
 	conc_executor_destroy(pool);
 }
@@ -387,7 +392,8 @@ START_TEST(destroy_from_an_own_task)
 {
 	struct gate gate = GATE;
 	struct killer me = {.pool = POOL(.workers = 1 + _i), .gate = &gate};
-	conc_future *f = SUBMIT(me.pool, .fn = destroy_task, .arg = &me, .arg_size = CONC_BORROW);
+	conc_future *f =
+	    SUBMIT(me.pool, .fn = destroy_task, .arg = &me, .arg_size = CONC_BORROW);
 	conc_future *queued[5];
 
 	latch_wait(&gate.come, 1);
@@ -457,7 +463,8 @@ int
 main(void)
 {
 	Suite *s = suite_create("shutdown");
-	TCase *plain = new_case(s, "plain"), *self = new_case(s, "self"), *end = new_case(s, "end");
+	TCase *plain = new_case(s, "plain"), *self = new_case(s, "self"),
+	      *end = new_case(s, "end");
 
 	tcase_add_test(plain, shutdown_refuses_bad_input);
 	tcase_add_loop_test(plain, shutdown_of_an_idle_pool, 0, 6);

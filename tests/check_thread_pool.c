@@ -10,11 +10,10 @@
 
 START_TEST(create_refuses_bad_input)
 {
-	static const conc_thread_pool_options bad[] = {
-	    {.workers = -1}, {.workers = INT_MIN}, {.workers = 4097}, {.workers = INT_MAX},
-	    {.when_full = (conc_when_full)3}, {.when_full = (conc_when_full)-1}, {.flags = 1},
-	    {.flags = INT_MIN}, {.pin = 2}, {.pin = -1}, {.idle_timeout = -1},
-	    {.idle_timeout = INT64_MIN}};
+	static const conc_thread_pool_options bad[] = {{.workers = -1}, {.workers = INT_MIN},
+	    {.workers = 4097}, {.workers = INT_MAX}, {.when_full = (conc_when_full)3},
+	    {.when_full = (conc_when_full)-1}, {.flags = 1}, {.flags = INT_MIN}, {.pin = 2},
+	    {.pin = -1}, {.idle_timeout = -1}, {.idle_timeout = INT64_MIN}};
 	conc_executor *pool = NULL;
 
 	ck_assert_int_eq(conc_thread_pool_create(NULL, NULL), -EINVAL);
@@ -22,7 +21,8 @@ START_TEST(create_refuses_bad_input)
 		conc_thread_pool_options options = bad[i];
 
 		options.size = sizeof options;
-		ck_assert_msg(conc_thread_pool_create(&pool, &options) == -EINVAL, "options %zu", i);
+		ck_assert_msg(
+		    conc_thread_pool_create(&pool, &options) == -EINVAL, "options %zu", i);
 	}
 	ck_assert_ptr_null(pool);
 }
@@ -39,8 +39,9 @@ START_TEST(create_checks_the_size)
 	conc_executor *pool = NULL;
 
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-		ck_assert_int_eq(conc_thread_pool_create(&pool,
-				     &(conc_thread_pool_options){.size = wrong[i]}), -EINVAL);
+		ck_assert_int_eq(conc_thread_pool_create(
+				     &pool, &(conc_thread_pool_options){.size = wrong[i]}),
+		    -EINVAL);
 	longer.more[0] = 1;
 	ck_assert_int_eq(conc_thread_pool_create(&pool, &longer.options), -E2BIG);
 	ck_assert_ptr_null(pool);
@@ -163,7 +164,8 @@ signal_mask_task(const void *arg, void *result)
 
 START_TEST(signals_are_blocked_in_workers)
 {
-	static const int open[] = {SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGPIPE, SIGPROF};
+	static const int open[] = {
+	    SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGPIPE, SIGPROF};
 	conc_executor *pool = POOL(.workers = 1);
 	sigset_t set, before, after;
 	conc_future *f;
@@ -178,7 +180,8 @@ START_TEST(signals_are_blocked_in_workers)
 		for (size_t i = 0; i < sizeof open / sizeof *open; i++)
 			blocked &= signal != open[i];
 		if (signal != SIGKILL && signal != SIGSTOP)
-			ck_assert_msg(sigismember(&set, signal) == blocked, "signal %d", signal);
+			ck_assert_msg(
+			    sigismember(&set, signal) == blocked, "signal %d", signal);
 	}
 	ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
 	for (int signal = 1; signal < 32; signal++) /* the caller's own mask is as it was */
@@ -305,15 +308,16 @@ START_TEST(a_failing_init_breaks_the_pool)
 	conc_set_excepthook(hear, &ear);
 	for (int n = 0; n < 5 && rc == 0; n++) {
 		conc_future_release(f);
-		rc = conc_submit_task(pool, CONC_TASK(.fn = nothing_task,
-		    .cleanup = count_cleanup, .user = &cleaned), &f);
+		rc = conc_submit_task(pool,
+		    CONC_TASK(.fn = nothing_task, .cleanup = count_cleanup, .user = &cleaned),
+		    &f);
 		accepted += rc == 0;
 	}
 	ck_assert(rc == 0 || rc == CONC_EBROKEN);
 	ck_assert_int_eq(conc_future_result(f, NULL, 0), CONC_EBROKEN);
 	ck_assert_int_eq(conc_exception_code(conc_exception_cause(conc_caught())), -ENODEV);
-	ck_assert_str_eq(
-	    conc_exception_message(conc_exception_cause(conc_caught())), "no device for worker");
+	ck_assert_str_eq(conc_exception_message(conc_exception_cause(conc_caught())),
+	    "no device for worker");
 	conc_future_release(f);
 	/* From now on each submit is refused, and says why. */
 	conc_clear();
@@ -322,8 +326,7 @@ START_TEST(a_failing_init_breaks_the_pool)
 	ck_assert_int_eq(conc_exception_code(conc_caught()), CONC_EBROKEN);
 	ck_assert_int_eq(conc_exception_code(conc_exception_cause(conc_caught())), -ENODEV);
 	conc_clear();
-	ck_assert_int_eq(
-	    conc_map(pool, nothing_task, 3, NULL, 0, NULL, 0, NULL), CONC_EBROKEN);
+	ck_assert_int_eq(conc_map(pool, nothing_task, 3, NULL, 0, NULL, 0, NULL), CONC_EBROKEN);
 	ck_assert_int_eq(conc_exception_code(conc_exception_cause(conc_caught())), -ENODEV);
 	conc_clear();
 	conc_executor_destroy(pool);
@@ -341,7 +344,8 @@ START_TEST(what_other_workers_run_finishes)
 	struct gate gate = GATE;
 	conc_executor *pool =
 	    POOL(.workers = 2, .init = counting_init, .fini = counting_fini, .user = &i);
-	conc_future *running = SUBMIT(pool, .fn = gate_task, .arg = &gate, .arg_size = CONC_BORROW);
+	conc_future *running =
+	    SUBMIT(pool, .fn = gate_task, .arg = &gate, .arg_size = CONC_BORROW);
 	conc_future *queued;
 
 	latch_wait(&gate.come, 1);
@@ -453,6 +457,19 @@ START_TEST(stats_tell_it_all)
 }
 END_TEST
 
+START_TEST(a_task_is_counted_before_it_is_done)
+{
+	conc_executor *pool = POOL(.workers = 2);
+
+	for (unsigned i = 1; i <= 50; i++) {
+		ck_assert_int_eq(finish(SUBMIT(pool, .fn = nothing_task)), 0);
+		ck_assert_uint_eq(stats_of(pool).done, i);
+		ck_assert_uint_eq(stats_of(pool).running, 0);
+	}
+	conc_executor_destroy(pool);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -477,5 +494,6 @@ main(void)
 	tcase_add_test(init, an_init_that_crashes_breaks_the_pool);
 	tcase_add_test(stats, stats_refuse_bad_input);
 	tcase_add_test(stats, stats_tell_it_all);
+	tcase_add_test(stats, a_task_is_counted_before_it_is_done);
 	return run_suite(s);
 }

@@ -211,7 +211,8 @@ START_TEST(resize_to_and_fro)
 	uint32_t seed = seed_start(1);
 
 	for (int i = 0; i < 300; i++) {
-		ck_assert_int_eq(conc_executor_resize(pool, 1 + (int)random_below(&seed, 5)), 0);
+		ck_assert_int_eq(
+		    conc_executor_resize(pool, 1 + (int)random_below(&seed, 5)), 0);
 		ck_assert_int_eq(conc_submit(pool, count_task, &ran, CONC_BORROW, 0, NULL), 0);
 		jitter(&seed);
 	}

@@ -76,7 +76,10 @@ struct gate {
 	struct latch come, open;
 };
 
-#define GATE {LATCH, LATCH}
+#define GATE                                                                                   \
+	{                                                                                      \
+		LATCH, LATCH                                                                   \
+	}
 
 static inline int
 gate_task(const void *arg, void *result)

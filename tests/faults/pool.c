@@ -180,7 +180,8 @@ full_queue(void)
 	conc_future *running, *queued, *more = NULL;
 	int rc;
 
-	if (!open_pool(CONC_THREAD_POOL(.workers = 1, .queue_limit = 1, .when_full = CONC_FAIL)))
+	if (!open_pool(
+		CONC_THREAD_POOL(.workers = 1, .queue_limit = 1, .when_full = CONC_FAIL)))
 		return;
 	running = give(gate_task, 0, 0, 0);
 	while (running != NULL && !conc_future_running(running) && !conc_future_done(running))
@@ -269,8 +270,8 @@ fini(void *user)
 static void
 initialised(void)
 {
-	if (!open_pool(
-		CONC_THREAD_POOL(.workers = 2, .init = good_init, .fini = fini, .user = &books)))
+	if (!open_pool(CONC_THREAD_POOL(.workers = 2, .init = good_init, .fini = fini,
+		.user = &books)))
 		return;
 	take(give(run_task, 0, 0, 0), 0);
 	take(give(run_task, 0, 0, 0), 0);

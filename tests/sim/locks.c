@@ -112,7 +112,7 @@ conc__mutex_init(struct conc__mutex *m, enum conc__rank rank)
 static void
 check_mutex(const struct conc__mutex *m, const char *what)
 {
-	if (m->mutex.live == MUTEX_LIVE)
+	if (m->mutex.live == MUTEX_LIVE || m->mutex.live == SIM_MUTEX_STATIC)
 		return;
 	sim_memory_touch(m);
 	sim_fail("%s: %s of a mutex that is not initialised", sim.current->site, what);

@@ -127,8 +127,8 @@ contested_task(const void *arg, void *result)
 	rc = take(f);
 	sim_join(a);
 	if (!troubled())
-		sim_assert(s->answer == 0 ? rc == -ECANCELED && s->ran == 0
-					  : rc == 0 && s->ran == 1);
+		sim_assert(
+		    s->answer == 0 ? rc == -ECANCELED && s->ran == 0 : rc == 0 && s->ran == 1);
 	return 0;
 }
 

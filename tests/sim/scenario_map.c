@@ -125,7 +125,8 @@ SIM_SCENARIO(map_by_chunks)
 SIM_SCENARIO(map_on_a_full_queue)
 {
 	plain_map(CONC_THREAD_POOL(.workers = 1, .queue_limit = 1,
-		      .when_full = (conc_when_full)sim_random(3)), 1);
+		      .when_full = (conc_when_full)sim_random(3)),
+	    1);
 }
 
 SIM_SCENARIO(map_that_stops)
@@ -138,6 +139,21 @@ SIM_SCENARIO(map_that_stops)
 	b->fail_at = 1;
 	play(b, &o);
 	sim_assert(b->s.answer == FAILURE || troubled());
+	finish_board(b);
+}
+
+/* One worker, two chunks on their way: the third is never sent. */
+SIM_SCENARIO(map_that_stops_at_its_first_item)
+{
+	conc_map_options o = {.size = sizeof o, .chunk = 1, .stop_on_failure = 1};
+	struct board *b = make_board(CONC_THREAD_POOL(.workers = 1));
+
+	if (b == NULL)
+		return;
+	b->fail_at = 0;
+	play(b, &o);
+	sim_assert(b->s.answer == FAILURE || troubled());
+	sim_assert(b->ran[2] + b->ran[3] == 0);
 	finish_board(b);
 }
 
@@ -157,8 +173,8 @@ static void
 map_with_a_crash(int retries, size_t limit)
 {
 	conc_map_options o = {.size = sizeof o, .chunk = 2, .retries = retries};
-	struct board *b = make_board(CONC_THREAD_POOL(
-	    .workers = 1, .queue_limit = limit, .when_full = CONC_FAIL));
+	struct board *b = make_board(
+	    CONC_THREAD_POOL(.workers = 1, .queue_limit = limit, .when_full = CONC_FAIL));
 
 	if (b == NULL)
 		return;
@@ -199,7 +215,7 @@ SIM_SCENARIO(map_against_shutdown)
 	a = sim_go(shutter, &b->s);
 	play(b, &o);
 	sim_assert(b->s.answer == 0 || b->s.answer == CONC_ESHUTDOWN ||
-		   b->s.answer == -ECANCELED || troubled());
+	    b->s.answer == -ECANCELED || troubled());
 	sim_join(a);
 	finish_board(b);
 }

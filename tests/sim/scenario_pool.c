@@ -97,7 +97,8 @@ SIM_SCENARIO(pool_cancel_against_run)
 		if (!troubled())
 			sim_assert(s.answer == 0 ? rc == -ECANCELED && s.ran == 0
 						 : rc == 0 && s.ran == 1);
-		sim_assert(s.answer == 0 || s.answer == -EINPROGRESS || s.answer == CONC_ESTATE);
+		sim_assert(
+		    s.answer == 0 || s.answer == -EINPROGRESS || s.answer == CONC_ESTATE);
 	}
 	conc_executor_destroy(s.pool);
 	balance(&s);
@@ -232,9 +233,11 @@ SIM_SCENARIO(pool_full_queue_deadline)
 	(void)swept(give(&s, run_task, NULL));
 	for (int i = 0; i < 2; i++) {
 		f = NULL;
-		rc = conc_submit_task(s.pool, CONC_TASK(.fn = run_task, .arg = &s,
-		    .arg_size = CONC_BORROW, .submit_deadline = conc_after(10),
-		    .cleanup = count_cleanup, .user = &s), &f);
+		rc = conc_submit_task(s.pool,
+		    CONC_TASK(.fn = run_task, .arg = &s, .arg_size = CONC_BORROW,
+			.submit_deadline = conc_after(10), .cleanup = count_cleanup,
+			.user = &s),
+		    &f);
 		s.accepted += rc == 0;
 		sim_assert(rc == 0 || rc == -ETIMEDOUT || swept(rc));
 		sim_assert((f != NULL) == (rc == 0));
@@ -317,8 +320,9 @@ failing_init(int workers, int fail_from)
 	conc_future *f[3];
 	int rc;
 
-	if (!make_pool(&s, CONC_THREAD_POOL(.workers = workers, .init = counting_init,
-			       .fini = counting_fini, .user = &s)))
+	if (!make_pool(&s,
+		CONC_THREAD_POOL(.workers = workers, .init = counting_init,
+		    .fini = counting_fini, .user = &s)))
 		return;
 	for (int i = 0; i < 3; i++) {
 		rc = give(&s, run_task, &f[i]);
@@ -329,7 +333,8 @@ failing_init(int workers, int fail_from)
 		rc = f[i] != NULL ? conc_future_result(f[i], NULL, 0) : 0;
 		sim_assert(rc == 0 || rc == CONC_EBROKEN || troubled());
 		if (rc == CONC_EBROKEN && !troubled())
-			sim_assert(conc_exception_code(conc_exception_cause(conc_caught())) == -ENODEV);
+			sim_assert(conc_exception_code(conc_exception_cause(conc_caught())) ==
+			    -ENODEV);
 		(void)take(f[i]);
 	}
 	if (fail_from == 1 && !troubled()) {
@@ -338,8 +343,8 @@ failing_init(int workers, int fail_from)
 	}
 	conc_clear();
 	conc_executor_destroy(s.pool);
-	sim_assert(s.finis == s.inits - (fail_from > 0 && s.inits >= fail_from
-						? s.inits - fail_from + 1 : 0));
+	sim_assert(s.finis ==
+	    s.inits - (fail_from > 0 && s.inits >= fail_from ? s.inits - fail_from + 1 : 0));
 	balance(&s);
 }
 
@@ -406,9 +411,10 @@ retried(int64_t backoff, bool cancel)
 
 	if (!make_pool(&s, CONC_THREAD_POOL(.workers = 1)))
 		return;
-	rc = conc_submit_task(s.pool, CONC_TASK(.fn = crash_once_task, .arg = &s,
-	    .arg_size = CONC_BORROW, .retries = 1, .backoff = backoff, .cleanup = count_cleanup,
-	    .user = &s), &f);
+	rc = conc_submit_task(s.pool,
+	    CONC_TASK(.fn = crash_once_task, .arg = &s, .arg_size = CONC_BORROW, .retries = 1,
+		.backoff = backoff, .cleanup = count_cleanup, .user = &s),
+	    &f);
 	s.accepted = rc == 0;
 	if (!swept(rc)) {
 		if (cancel)
@@ -417,7 +423,8 @@ retried(int64_t backoff, bool cancel)
 		if (!troubled() && answer == 0)
 			sim_assert(rc == -ECANCELED && s.ran <= 1);
 		else if (!troubled() && answer == -EINPROGRESS)
-			sim_assert((rc == CONC_ECRASHED && s.ran == 1) || (rc == 0 && s.ran == 2));
+			sim_assert(
+			    (rc == CONC_ECRASHED && s.ran == 1) || (rc == 0 && s.ran == 2));
 		else if (!troubled())
 			sim_assert(rc == 0 && s.ran == 2);
 	}

@@ -61,8 +61,10 @@ give(struct stage *s, conc_fn *fn, conc_future **f)
 
 	if (f != NULL)
 		*f = NULL;
-	rc = conc_submit_task(s->pool, CONC_TASK(.fn = fn, .arg = s, .arg_size = CONC_BORROW,
-	    .cleanup = count_cleanup, .user = s), f);
+	rc = conc_submit_task(s->pool,
+	    CONC_TASK(.fn = fn, .arg = s, .arg_size = CONC_BORROW, .cleanup = count_cleanup,
+		.user = s),
+	    f);
 	s->accepted += rc == 0;
 	return rc;
 }

@@ -58,7 +58,7 @@ SIM_SCENARIO(shutdown_strengthens)
 	if (!swept(rc)) {
 		(void)swept(give(&s, run_task, &queued));
 		sim_assert(conc_shutdown(s.pool, CONC_DRAIN, conc_after(10)) == -ETIMEDOUT ||
-			   troubled());
+		    troubled());
 		sim_assert(conc_shutdown(s.pool, CONC_KILL, CONC_FOREVER) == 0);
 		rc = take(f);
 		sim_assert(rc == -ECANCELED || troubled());
@@ -216,7 +216,8 @@ destroyer(conc_future *f, void *user)
 	s->calls++;
 }
 
-/* In the worker that ends the task, or in the thread that cancels it; workers may be gone by then. */
+/* In the worker that ends the task, or in the thread that cancels it; workers may be gone by
+ * then. */
 SIM_SCENARIO(destroy_from_an_own_callback)
 {
 	struct stage s = {0};

@@ -23,7 +23,7 @@ sim_threads_start(void)
 	struct sim_thread *t;
 
 	conc__generation_now = 0;
-	conc__hook_lock.word = 0;
+	conc__hook_lock = (struct conc__mutex)CONC__MUTEX_INIT(CONC__RANK_HOOK);
 	t = sim_thread_new(sim_process_first(), "main");
 	t->fn = (void (*)(void *))sim.run.scenario->body;
 	t->joined = true;

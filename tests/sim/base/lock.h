@@ -26,6 +26,10 @@ struct sim_condition {
 #undef pthread_mutex_t
 #undef pthread_cond_t
 
+#define SIM_MUTEX_STATIC UINT64_C(0x5354415400000000)
+#undef CONC__MUTEX_INIT
+#define CONC__MUTEX_INIT(rank) {{.live = SIM_MUTEX_STATIC}, (rank)}
+
 #ifndef SIM_ENGINE
 #define conc__mutex_init(...) SIM_HERE(conc__mutex_init(__VA_ARGS__))
 #define conc__mutex_destroy(...) SIM_HERE(conc__mutex_destroy(__VA_ARGS__))

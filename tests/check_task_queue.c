@@ -1,8 +1,72 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of a pool's full queue: the exact bound, and the three answers to it.
+ * Tests of a pool's queue: its order, its exact bound, and the three answers
+ * when it is full.
  */
 #include "tests/pool.h"
+#include <limits.h>
+
+struct order {
+	pthread_mutex_t mutex;
+	int n, seen[64];
+};
+
+struct numbered {
+	struct order *order;
+	int number;
+};
+
+static int
+order_task(const void *arg, void *result)
+{
+	const struct numbered *me = arg;
+
+	(void)result;
+	pthread_mutex_lock(&me->order->mutex);
+	me->order->seen[me->order->n++] = me->number;
+	pthread_mutex_unlock(&me->order->mutex);
+	return 0;
+}
+
+START_TEST(higher_priorities_first_equals_in_order)
+{
+	static const int priority[] = {0, 5, -3, 0, 5, INT_MAX, INT_MIN, 0, 5, 1, INT_MAX, -3};
+	static const int wanted[] = {5, 10, 1, 4, 8, 9, 0, 3, 7, 2, 11, 6};
+	struct order order = {PTHREAD_MUTEX_INITIALIZER, 0, {0}};
+	conc_executor *pool = POOL(.workers = 1);
+	struct gate gate = GATE;
+
+	hold_workers(pool, &gate, 1);
+	for (int i = 0; i < 12; i++) {
+		struct numbered me = {&order, i};
+
+		ck_assert_int_eq(conc_submit_task(pool,
+				     CONC_TASK(.fn = order_task, .arg = &me,
+					 .arg_size = sizeof me, .priority = priority[i]),
+				     NULL),
+		    0);
+	}
+	latch_set(&gate.open);
+	conc_executor_destroy(pool);
+	ck_assert_int_eq(order.n, 12);
+	ck_assert_mem_eq(order.seen, wanted, sizeof wanted);
+}
+END_TEST
+
+START_TEST(equals_run_in_order_of_submission)
+{
+	struct order order = {PTHREAD_MUTEX_INITIALIZER, 0, {0}};
+	conc_executor *pool = POOL(.workers = 1);
+
+	for (int i = 0; i < 64; i++)
+		ck_assert_int_eq(conc_submit(pool, order_task, &(struct numbered){&order, i},
+				     sizeof(struct numbered), 0, NULL),
+		    0);
+	conc_executor_destroy(pool);
+	for (int i = 0; i < 64; i++)
+		ck_assert_int_eq(order.seen[i], i);
+}
+END_TEST
 
 /* A pool with one worker that is held at the gate, and limit tasks that wait. */
 static conc_executor *
@@ -31,11 +95,18 @@ START_TEST(fail_holds_the_exact_bound)
 	struct gate gate = GATE;
 	conc_executor *pool = full_pool(CONC_FAIL, limit, &gate);
 	atomic_int cleaned = 0;
+	static const char big[5000];
 	conc_future *f = NULL;
 
 	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(conc_submit_task(pool, CONC_TASK(.fn = nothing_task,
-				     .cleanup = count_cleanup, .user = &cleaned), &f), -EAGAIN);
+		ck_assert_int_eq(conc_submit_task(pool,
+				     CONC_TASK(.fn = nothing_task, .cleanup = count_cleanup,
+					 .user = &cleaned),
+				     &f),
+		    -EAGAIN);
+	/* With room for argument and result that is not in the task itself, too. */
+	ck_assert_int_eq(
+	    conc_submit(pool, nothing_task, big, sizeof big, sizeof big, &f), -EAGAIN);
 	ck_assert_ptr_null(f);
 	ck_assert_int_eq(cleaned, 0); /* never if submit refused */
 	ck_assert_uint_eq(stats_of(pool).queued, limit);
@@ -71,9 +142,12 @@ START_TEST(block_returns_at_the_deadline)
 	conc_future *f = NULL;
 
 	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(conc_submit_task(pool,
-				     CONC_TASK(.fn = nothing_task, .submit_deadline = deadlines[i],
-					 .cleanup = count_cleanup, .user = &cleaned), &f), -ETIMEDOUT);
+		ck_assert_int_eq(
+		    conc_submit_task(pool,
+			CONC_TASK(.fn = nothing_task, .submit_deadline = deadlines[i],
+			    .cleanup = count_cleanup, .user = &cleaned),
+			&f),
+		    -ETIMEDOUT);
 	ck_assert_ptr_null(f);
 	ck_assert_int_eq(cleaned, 0);
 	open_and_destroy(pool, &gate);
@@ -240,7 +314,8 @@ crowd_callback(conc_future *f, void *user)
 
 	(void)f;
 	for (int i = 0; i < 10; i++)
-		if (conc_submit(crowd->pool, count_task, &crowd->ran, CONC_BORROW, 0, NULL) != 0)
+		if (conc_submit(crowd->pool, count_task, &crowd->ran, CONC_BORROW, 0, NULL) !=
+		    0)
 			atomic_fetch_add(&crowd->refused, 1);
 	latch_set(&crowd->done);
 }
@@ -303,8 +378,8 @@ START_TEST(caller_runs_a_failure)
 {
 	struct ear ear = {0};
 	struct gate gate = GATE;
-	conc_executor *pool = POOL(.workers = 1, .queue_limit = 1, .when_full = CONC_CALLER_RUNS,
-	    .excepthook = hear, .user = &ear);
+	conc_executor *pool = POOL(.workers = 1, .queue_limit = 1,
+	    .when_full = CONC_CALLER_RUNS, .excepthook = hear, .user = &ear);
 	int code = -EDOM;
 	conc_future *f;
 
@@ -312,7 +387,8 @@ START_TEST(caller_runs_a_failure)
 	ck_assert_int_eq(conc_submit(pool, nothing_task, NULL, 0, 0, NULL), 0);
 	conc_raise(-EXDEV, "mine");
 	f = SUBMIT(pool, .fn = fail_task, .arg = &code, .arg_size = sizeof code);
-	ck_assert_int_eq(conc_exception_code(conc_caught()), -EXDEV); /* the caller's own stays */
+	ck_assert_int_eq(
+	    conc_exception_code(conc_caught()), -EXDEV); /* the caller's own stays */
 	ck_assert_int_eq(finish(f), -EDOM);
 	ck_assert_int_eq(ear.calls, 0);
 	ck_assert_int_eq(conc_submit(pool, fail_task, &code, sizeof code, 0, NULL), 0);
@@ -352,10 +428,12 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("queue_full");
+	Suite *s = suite_create("task_queue");
 	TCase *fail = new_case(s, "fail"), *block = new_case(s, "block");
-	TCase *caller = new_case(s, "caller_runs");
+	TCase *caller = new_case(s, "caller_runs"), *order = new_case(s, "order");
 
+	tcase_add_test(order, higher_priorities_first_equals_in_order);
+	tcase_add_test(order, equals_run_in_order_of_submission);
 	tcase_add_loop_test(fail, fail_holds_the_exact_bound, 0, 3);
 	tcase_add_test(fail, cancel_makes_room);
 	tcase_add_test(block, block_returns_at_the_deadline);
