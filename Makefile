@@ -47,7 +47,7 @@ static  := $B/libconc.a
 shared  := $B/libconc.so.$(abi)
 built   := $(foreach l,$(libs),$($l))
 
-# $(call sources,pattern...): the files, without srcdir; $(call in,dir,files): their names there.
+# $(call sources,pattern...): files, without srcdir; $(call in,dir,files): their names there.
 sources  = $(patsubst $S%,%,$(wildcard $(addprefix $S,$1)))
 in       = $(patsubst %.c,$1/%$3,$2)
 headers := $(call sources,include/conc/*.h)
@@ -129,10 +129,10 @@ valgrind: $(tests)
 	$(call each,$(run) sh $Sdev/valgrind memcheck $$t,tests)
 helgrind: $B/tests/check_list $B/tests/check_log
 	$(call each,$(run) sh $Sdev/valgrind helgrind $$t,tests)
-# Children that tests fork leave by exit here: _exit would lose what they counted.
 cover:
 	find $B/cover -name '*.gcda' -delete 2>/dev/null || :
-	+$(call again,cover,-DCONC_FAULT -D_exit=exit) CFLAGS='-O0 -g --coverage -fprofile-update=atomic' check run-faults
+	+$(call again,cover,-DCONC_FAULT -include $Sdev/cover.h) check run-faults \
+	  CFLAGS='-O0 -g --coverage -fprofile-update=atomic'
 	gcovr -r $(srcdir) --object-directory $B/cover --filter $Slib/ --fail-under-line 95
 
 sim: $B/sim/sim
@@ -162,7 +162,8 @@ install: $(built)
 	install -m 644 $(addprefix $S,$(headers)) $(DESTDIR)$(includedir)/conc
 	install -m 644 $(built) $(to)
 	$(if $(filter shared,$(libs)),ln -sf $(notdir $(shared)) $(to)/libconc.so)
-	$(call fill,$Sconc.pc.in) | sed 's|dir=$(prefix)/|dir=$${prefix}/|' >$(to)/pkgconfig/conc.pc
+	$(call fill,$Sconc.pc.in) | sed 's|dir=$(prefix)/|dir=$${prefix}/|' \
+	  >$(to)/pkgconfig/conc.pc
 	$(call fill,$Sconc-config.cmake.in) >$(to)/cmake/conc/conc-config.cmake
 	$(call fill,$Sconc-config-version.cmake.in) >$(to)/cmake/conc/conc-config-version.cmake
 	sh $Sdev/manlinks install $(DESTDIR)$(mandir) $(pages)
@@ -186,7 +187,7 @@ clean:
 distclean:
 	rm -rf build config.mk config.log config.status autom4te.cache $(if $S,Makefile)
 
-.PHONY: all check check-units check-examples check-faults run-faults stress valgrind helgrind cover \
-        sim sweep mutants demo deps ci-deps bench install uninstall dist distcheck lint man-check \
-        help clean distclean
+.PHONY: all check check-units check-examples check-faults run-faults stress valgrind helgrind \
+        cover sim sweep mutants demo deps ci-deps bench install uninstall dist distcheck lint \
+        man-check help clean distclean
 -include $(addsuffix .d,$(objects) $(sim) $(tests) $(faults) $(examples))

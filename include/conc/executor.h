@@ -67,7 +67,7 @@ typedef struct conc_task {
 	int retries;               /* so many more runs after CONC_ECRASHED or CONC_ETIMELIMIT */
 	int64_t time_limit;        /* longest run, ns; 0: the pool's; CONC_UNLIMITED: none */
 	int64_t backoff;           /* pause before the first retry, ns; doubles with each further */
-	conc_time submit_deadline; /* a full queue: wait so long; zero: for ever */
+	conc_time submit_deadline; /* a full queue: wait until then; zero: for ever */
 	void (*cleanup)(void *user); /* runs once, when the task can no longer touch anything */
 	void *user;                /* cleanup's */
 } conc_task;
@@ -102,13 +102,15 @@ CONC_API int conc_submit(conc_executor *ex, conc_fn *fn, const void *arg, size_t
 /*
  * conc_submit_task: as conc_submit, with a task that says more.  The task
  * struct is read and not kept.  cleanup(user) runs exactly once if the task
- * was accepted, in this process, before its future counts as done, with no
- * lock held, on the thread that ends the task; never if submit refused.
- * time_limit on a thread pool only asks: conc_cancelled() turns true, and a
- * failure after it becomes CONC_ETIMELIMIT.  retries greater than 0 is the
- * promise that the task may run more than once.  Further errors: -E2BIG: the
- * struct is of a newer version and uses what this library does not know;
- * -EINVAL: also for a negative time_limit, backoff or retries.
+ * was accepted, in this process, before its future counts as done, as a
+ * callback: on the thread that ends the task, with no lock held, and no wait
+ * may block in it; never if submit refused.  time_limit on a thread pool only
+ * asks: conc_cancelled() turns true, and a failure after it becomes
+ * CONC_ETIMELIMIT, with the task's own exception as its cause.  retries greater
+ * than 0 is the promise that the task may run more than once; between runs its
+ * future is pending.  Further errors: -E2BIG: the struct is of a newer version
+ * and uses what this library does not know; -EINVAL: also for a negative
+ * time_limit, backoff or retries.
  */
 CONC_API int conc_submit_task(conc_executor *ex, const conc_task *task, conc_future **future);
 
@@ -116,7 +118,7 @@ CONC_API int conc_submit_task(conc_executor *ex, const conc_task *task, conc_fut
 typedef struct conc_map_options {
 	size_t size;         /* sizeof(conc_map_options) */
 	size_t chunk;        /* items handed to a worker at a time; 0: chosen */
-	int *codes;          /* n of them, or NULL: each item's code; -ECANCELED: it never ran */
+	int *codes;          /* n of them, or NULL: each item's; -ECANCELED: cancelled, see below */
 	conc_time deadline;  /* stop by then; zero: never */
 	void (*on_item)(size_t index, int code, void *user); /* an item has ended, or NULL */
 	void (*on_progress)(size_t done, size_t total, void *user); /* some have ended, or NULL */
@@ -134,19 +136,23 @@ typedef struct conc_map_options {
  * conc_map: run fn over an array, in parallel, and wait for all.
  *
  * Item i gets args + i * arg_size (NULL if arg_size is 0) and writes results
- * + i * result_size (NULL if result_size is 0).  args and results must stay
- * until conc_map returns; then no item touches them any more.  options may be
- * NULL.
+ * + i * result_size (NULL if result_size is 0), which is not zeroed.  args and
+ * results must stay until conc_map returns; then no item touches them any
+ * more.  options may be NULL.
  *
  * Return 0; or the code of the failing item with the lowest index, whose
  * exception is then this thread's current one; -ETIMEDOUT: the deadline came
- * first.  On deadline, stop_on_failure or a shutdown what has not begun is
- * cancelled, what runs is asked to stop (conc_cancelled) and awaited.  Also
- * what conc_submit returns, when the executor takes no more: what had begun
- * is awaited then as well.
+ * first; CONC_ESHUTDOWN: a shutdown kept items from running; -EDEADLK: the
+ * call is made inside a callback or cleanup; -EINVAL: as conc_submit_task, and
+ * for arrays larger than any memory.  On deadline, stop_on_failure or a
+ * shutdown what has not begun is cancelled, what runs is asked to stop
+ * (conc_cancelled) and awaited; an item's code is -ECANCELED if it never ran,
+ * or returned that when it was asked.  Also what conc_submit returns, when the
+ * executor takes no more: what had begun is awaited then as well.
  *
- * on_item and on_progress run in the calling thread, one at a time, in the
- * order in which items end.  Memory in use does not grow with n.
+ * on_item and on_progress run in the calling thread, one at a time, on_item in
+ * the order in which chunks end, for items that ran.  Memory in use does not
+ * grow with n.
  */
 CONC_API int conc_map(conc_executor *ex, conc_fn *fn, size_t n, const void *args, size_t arg_size,
     void *results, size_t result_size, const conc_map_options *options);
@@ -193,7 +199,7 @@ typedef struct conc_stats {
 	size_t workers;     /* workers that live now */
 	size_t queued;      /* tasks that wait now */
 	size_t running;     /* tasks that run now */
-	size_t high_water;  /* most tasks that ever waited at once */
+	size_t high_water;  /* most tasks that were seen to wait at once, see below */
 	uint64_t done;      /* tasks that returned 0 */
 	uint64_t failed;    /* tasks that failed */
 	uint64_t cancelled; /* tasks that were cancelled */
@@ -205,9 +211,11 @@ typedef struct conc_stats {
 
 /*
  * conc_executor_stats: fill the first stats->size bytes of *stats.  A task is
- * counted as ended before its future is done.  Return 0; -EINVAL: NULL, or a
- * size too small to be a conc_stats; -E2BIG: larger than this library knows;
- * CONC_EFORKED.
+ * counted as ended before its future is done; a map's chunk is one task, done
+ * even if items failed.  high_water without a queue_limit is what was seen
+ * when a worker or a call looked, since submitters do not stop to count.
+ * Return 0; -EINVAL: NULL, or a size too small to be a conc_stats; -E2BIG:
+ * larger than this library knows; CONC_EFORKED.
  */
 CONC_API int conc_executor_stats(conc_executor *ex, conc_stats *stats);
 
@@ -216,7 +224,10 @@ CONC_API int conc_executor_stats(conc_executor *ex, conc_stats *stats);
  * outside of tasks they return false, 0, NULL, -1 and NULL.
  */
 
-/* conc_cancelled: was this task asked to stop, or is it past its time limit? */
+/*
+ * conc_cancelled: was this task asked to stop, or is it past its time limit?
+ * Asked, and returning -ECANCELED, it ends as cancelled, not failed.
+ */
 CONC_API bool conc_cancelled(void);
 /* conc_arg_size: the arg_size that it was submitted with. */
 CONC_API size_t conc_arg_size(void);

@@ -45,7 +45,9 @@ extern "C" {
  * A thread pool's worker that waits without a deadline, inside a task, for a
  * task of the same pool that nobody has begun runs that task itself, so tasks
  * may submit and wait to any depth, on one worker as well.  All functions here
- * that wait do so: result, view, wait, conc_wait, conc_completions_next.
+ * that wait do so: result, view, wait, conc_wait, conc_completions_next.  One
+ * that waits for a retry is run after its pause.  Tasks of other pools are not
+ * run so, nor anything by a thread that is no worker (CONC_CALLER_RUNS).
  *
  * With a NULL handle, functions that return a code return -EINVAL, the others
  * false or NULL.  In the child of a fork, futures that had not ended answer
@@ -93,7 +95,10 @@ CONC_API int conc_future_view(conc_future *f, const void **p, size_t *size);
  */
 CONC_API const conc_exception *conc_future_exception(conc_future *f);
 
-/* Where f stands now; never wait.  done: it has ended, in whatever way. */
+/*
+ * Where f stands now; never wait.  done: it has ended, in whatever way;
+ * cancelled: also while it is being cancelled, a moment before it is done.
+ */
 CONC_API bool conc_future_done(const conc_future *f);
 CONC_API bool conc_future_running(const conc_future *f);
 CONC_API bool conc_future_cancelled(const conc_future *f);
@@ -103,7 +108,8 @@ CONC_API bool conc_future_cancelled(const conc_future *f);
  *
  * Return 0: it will never run; waiters are woken and callbacks run, in this
  * thread, before the first such call returns.  The same for every further
- * call.  -EINPROGRESS: it runs; it was asked to stop (conc_cancelled).
+ * call.  -EINPROGRESS: it runs; it was asked to stop (conc_cancelled), and
+ * ends cancelled if it then returns -ECANCELED.
  * CONC_ESTATE: it has ended otherwise.  CONC_EFORKED.
  */
 CONC_API int conc_future_cancel(conc_future *f);
@@ -125,7 +131,7 @@ CONC_API int conc_future_kill(conc_future *f);
  * before, the callback runs at once in the calling thread; if callbacks of f
  * are running just then, behind them in the thread that runs them.  Waiters
  * are woken before callbacks run; a pool's shutdown waits for them.  In the
- * callback f is borrowed, and no wait may block (-EDEADLK).
+ * callback f is borrowed, and no wait for futures may block (-EDEADLK).
  * Return 0; -EINVAL; -ENOMEM; CONC_EFORKED: not registered.
  */
 CONC_API int conc_future_on_done(

@@ -23,7 +23,9 @@ extern "C" {
  *
  * Workers are started as tasks need them, an idle one before a new one, and
  * named NAME-INDEX.  If no thread can be started the pool lives with those it
- * has; submit fails only if there are none.  All signals are blocked in them
+ * has; submit fails only if there are none.  If the last one leaves by
+ * pthread_exit and no other can be started, what is queued fails with
+ * CONC_EBROKEN, though the pool is not broken.  All signals are blocked in them
  * but ILL, TRAP, BUS, FPE, SEGV, SYS, PIPE and PROF.  An idle pool uses no CPU.
  *
  * CONC_KILL asks what runs to stop: a thread cannot be killed.

@@ -130,6 +130,15 @@ conc__mutex_lock(struct conc__mutex *m)
 	pthread_mutex_lock(&m->mutex);
 }
 
+bool
+conc__mutex_try(struct conc__mutex *m)
+{
+	if (pthread_mutex_trylock(&m->mutex) != 0)
+		return false;
+	rank_up(m->rank);
+	return true;
+}
+
 void
 conc__mutex_unlock(struct conc__mutex *m)
 {

@@ -32,6 +32,9 @@ struct conc__condition {
 	pthread_cond_t condition;
 };
 
+/* One at file scope: needs neither init nor destroy. */
+#define CONC__MUTEX_INIT(rank) {PTHREAD_MUTEX_INITIALIZER, (rank)}
+
 /* Return 0 or a code (-ENOMEM, -EAGAIN).  Only create functions call them: they may fail. */
 int conc__mutex_init(struct conc__mutex *m, enum conc__rank rank);
 void conc__mutex_destroy(struct conc__mutex *m);
@@ -39,6 +42,7 @@ int conc__condition_init(struct conc__condition *c);
 void conc__condition_destroy(struct conc__condition *c);
 
 void conc__mutex_lock(struct conc__mutex *m);
+bool conc__mutex_try(struct conc__mutex *m); /* take it if that needs no waiting */
 void conc__mutex_unlock(struct conc__mutex *m);
 
 /*

@@ -49,12 +49,21 @@ conc_list_destroy(conc_list *l)
 {
 	if (!l)
 		return;
-	/* In the child of a fork the mutex may be held, and waited on, by threads it has not. */
-	if (!conc__forked(l->generation)) {
-		conc__condition_destroy(&l->grew);
-		conc__condition_destroy(&l->freed);
-		conc__mutex_destroy(&l->mutex);
+	/*
+	 * In the child of a fork the mutex may be held, and waited on, by threads it
+	 * has not.  If one held it, the elements were perhaps half moved: leave them.
+	 */
+	if (conc__forked(l->generation)) {
+		if (conc__mutex_try(&l->mutex)) {
+			conc__ring_clear(&l->ring);
+			conc__mutex_unlock(&l->mutex);
+		}
+		conc__free(l);
+		return;
 	}
+	conc__condition_destroy(&l->grew);
+	conc__condition_destroy(&l->freed);
+	conc__mutex_destroy(&l->mutex);
 	conc__ring_clear(&l->ring);
 	conc__free(l);
 }

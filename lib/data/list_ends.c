@@ -11,6 +11,7 @@
  * have taken the element: then all are woken.  A woken waiter looks again
  * before he gives up, so a wake-up that meets his deadline is not lost either.
  */
+#include "base/clock.h"
 #include "data/list.h"
 #include <string.h>
 
@@ -107,7 +108,7 @@ conc_list_pop(conc_list *l, ptrdiff_t i, void *element)
 int
 conc_list_pop_wait(conc_list *l, ptrdiff_t i, void *element, conc_time deadline)
 {
-	bool picky = i != 0 && i != -1, late = false;
+	bool picky = i != 0 && i != -1, late = false, callback = false;
 	size_t at;
 	int rc = conc__list_enter(l, CONC__LIST_READ);
 
@@ -122,6 +123,9 @@ conc_list_pop_wait(conc_list *l, ptrdiff_t i, void *element, conc_time deadline)
 	l->picky += picky;
 	/* Woken by grown() when an element came in, by conc_list_close, by the deadline. */
 	while ((rc = locate(l, i, &at)) != 0 && !l->closed && !late) {
+		callback = conc__self()->callbacks > 0 && !conc__passed(deadline);
+		if (callback)
+			break; /* the library's threads must not block in it */
 		late = conc__condition_wait(&l->grew, &l->mutex, deadline) != 0;
 		conc__list_await(l);
 	}
@@ -130,7 +134,7 @@ conc_list_pop_wait(conc_list *l, ptrdiff_t i, void *element, conc_time deadline)
 	if (!rc)
 		conc__ring_take(&l->ring, at, element);
 	else
-		rc = l->closed ? CONC_ESHUTDOWN : -ETIMEDOUT;
+		rc = l->closed ? CONC_ESHUTDOWN : callback ? -EDEADLK : -ETIMEDOUT;
 	conc__list_leave(l);
 	return rc;
 }

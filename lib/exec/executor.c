@@ -86,7 +86,7 @@ conc_map(conc_executor *ex, conc_fn *fn, size_t n, const void *args, size_t arg_
 		return rc;
 	if (fn == NULL || (n > 0 && args == NULL && arg_size > 0) ||
 	    (n > 0 && results == NULL && result_size > 0) || o.retries < 0 || o.time_limit < 0 ||
-	    o.backoff < 0)
+	    o.backoff < 0 || (unsigned)o.stop_on_failure > 1)
 		return -EINVAL;
 	/* No array is that large. */
 	if ((arg_size > 0 && n > SIZE_MAX / arg_size) ||

@@ -41,6 +41,7 @@ struct chunk {
 	size_t failed;
 	conc_exception *exception; /* of item failed, the chunk's first; or NULL */
 	int *codes;                /* of begin and on; or NULL: nobody asks */
+	int64_t due;               /* when it may be sent again, conc__now() */
 	int tries;                 /* runs of the item at so far */
 	bool began;  /* since it was sent */
 	bool unsent; /* it holds items, and no task runs them */
@@ -56,6 +57,8 @@ run_once(struct chunk *k)
 	int64_t now, limit = m->o->time_limit;
 	int code;
 
+	conc_clear();
+	k->tries++;
 	frame.outer = self->frame;
 	frame.item = true;
 	frame.arg_size = m->arg_size;
@@ -79,35 +82,22 @@ run_once(struct chunk *k)
 	return code;
 }
 
-/* How long to pause before the next run of an item that ran so often. */
+/* The item at is to run again: when? */
 static int64_t
-pause_before(const struct map *m, int tries)
+due_again(const struct chunk *k)
 {
-	int64_t pause = m->o->backoff;
+	int64_t now = conc__now(), pause = k->map->o->backoff;
 
-	while (--tries > 0)
-		pause = pause > INT64_MAX / 2 ? INT64_MAX : 2 * pause;
-	return pause;
+	for (int i = 1; i < k->tries && pause < INT64_MAX / 2; i++)
+		pause *= 2;
+	return now > INT64_MAX - pause ? INT64_MAX : now + pause;
 }
 
-static int
-run_item(struct chunk *k)
-{
-	const struct map *m = k->map;
-	const struct conc__frame *frame = conc__self()->frame;
-	int code;
-
-	for (;;) {
-		if (k->tries++ > 0 && m->o->backoff > 0)
-			conc__sleep_until(conc_after(pause_before(m, k->tries - 1)));
-		conc_clear();
-		code = run_once(k);
-		if (code != CONC_ETIMELIMIT || k->tries > m->o->retries || conc__frame_asked(frame))
-			return code;
-	}
-}
-
-/* The task of a chunk.  It never fails, unless an item ends the thread. */
+/*
+ * The task of a chunk: its items, as far as it comes.  It never fails, unless
+ * an item ends the thread.  An item that is to run again after a pause ends it
+ * early: the calling thread waits, not a worker.
+ */
 static int
 run_chunk(const void *arg, void *result)
 {
@@ -117,8 +107,14 @@ run_chunk(const void *arg, void *result)
 
 	(void)result;
 	for (k->began = true; k->at < k->end && !conc__frame_asked(frame); k->at++, k->tries = 0) {
-		int code = run_item(k);
+		int code = run_once(k);
 
+		if (code == CONC_ETIMELIMIT && k->tries <= m->o->retries &&
+		    !conc__frame_asked(frame)) {
+			k->due = due_again(k);
+			k->unsent = true;
+			break;
+		}
 		if (k->codes != NULL)
 			k->codes[k->at - k->begin] = code;
 		if (code == 0 || (code == -ECANCELED && conc__frame_asked(frame)))
@@ -192,6 +188,7 @@ fill(struct map *m, struct chunk *k)
 	k->begin = k->at = m->next;
 	k->end = m->n - m->next < m->chunk ? m->n : m->next + m->chunk;
 	k->tries = 0;
+	k->due = 0;
 	k->unsent = true;
 	if (m->o->codes != NULL)
 		k->codes = m->o->codes + k->begin;
@@ -232,6 +229,7 @@ send(struct map *m, struct chunk *k)
 static void
 send_some(struct map *m)
 {
+	int64_t now = conc__now();
 	size_t out = 0;
 
 	for (size_t i = 0; i < m->window; i++)
@@ -240,7 +238,7 @@ send_some(struct map *m)
 		struct chunk *k = &m->slots[i];
 		int rc;
 
-		if (k->future != NULL || (!k->unsent && !fill(m, k)))
+		if (k->future != NULL || (!k->unsent && !fill(m, k)) || k->due > now)
 			continue;
 		rc = send(m, k);
 		if (rc == -EAGAIN && out > 0)
@@ -260,8 +258,11 @@ static void
 crashed(struct map *m, struct chunk *k, const conc_exception *e)
 {
 	k->unsent = true;
-	if (k->tries <= m->o->retries)
+	if (k->tries <= m->o->retries) {
+		k->due = due_again(k);
 		return;
+	}
+	k->due = 0;
 	note_failure(m, k->at, conc_exception_ref(e));
 	if (k->codes != NULL)
 		k->codes[k->at - k->begin] = conc_exception_code(e);
@@ -283,37 +284,67 @@ take(struct map *m, struct chunk *k, conc_future *f)
 	} else if (e != NULL) { /* the pool is broken */
 		note_failure(m, k->at, conc_exception_ref(e));
 		stop(m, 0);
-	} else if (k->at < k->end && !m->stopped && k->exception == NULL) {
+	} else if (k->at < k->end && !m->stopped && !k->unsent &&
+	    (k->exception == NULL || !m->o->stop_on_failure)) {
 		stop(m, CONC_ESHUTDOWN); /* nobody else cancels our chunks */
 	}
 	if (!k->unsent)
 		settle(m, k);
 }
 
+/* How long to wait at most for the next chunk to end. */
+static conc_time
+patience(const struct map *m)
+{
+	conc_time until = m->o->deadline.ns != 0 ? m->o->deadline : CONC_FOREVER;
+
+	if (m->stopped)
+		return CONC_FOREVER;
+	for (size_t i = 0; i < m->window; i++)
+		if (m->slots[i].unsent && m->slots[i].due != 0 && m->slots[i].due < until.ns)
+			until.ns = m->slots[i].due;
+	return until;
+}
+
+static bool
+holds_unsent(const struct map *m)
+{
+	for (size_t i = 0; i < m->window; i++)
+		if (m->slots[i].unsent)
+			return true;
+	return false;
+}
+
 static void
 run(struct map *m)
 {
-	conc_time deadline = m->o->deadline.ns != 0 ? m->o->deadline : CONC_FOREVER;
 	conc_future *f;
 	void *slot;
 	int rc;
 
 	for (;;) {
+		conc_time until;
+
 		send_some(m);
-		rc = conc_completions_next(
-		    m->awaited, &f, &slot, m->stopped ? CONC_FOREVER : deadline);
-		if (rc == -ENOENT)
+		until = patience(m);
+		rc = conc_completions_next(m->awaited, &f, &slot, until);
+		if (rc == -ENOENT && (m->stopped || !holds_unsent(m)))
 			break;
 		if (rc == CONC_EFORKED) { /* a callback has forked, and this is the child */
 			m->answer = rc;
 			break;
 		}
-		if (rc != 0) {
-			stop(m, rc);
-			continue;
+		if (rc == -ENOENT) { /* only what is to run again, later */
+			conc__sleep_until(until);
+			rc = -ETIMEDOUT;
 		}
-		take(m, slot, f);
-		conc_future_release(f);
+		if (rc == 0) {
+			take(m, slot, f);
+			conc_future_release(f);
+		} else if (rc != -ETIMEDOUT ||
+		    (m->o->deadline.ns != 0 && conc__passed(m->o->deadline))) {
+			stop(m, rc);
+		}
 	}
 	for (size_t i = 0; i < m->window; i++)
 		if (m->slots[i].unsent) /* we have stopped */

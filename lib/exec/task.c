@@ -70,6 +70,13 @@ claim_task(conc_future *f)
 	return ex->engine->claim(ex, (struct conc__task *)f);
 }
 
+static int64_t
+due_of_task(const conc_future *f)
+{
+	/* relaxed: the phase, which was acquired, orders it; a later retry's may be seen */
+	return (int64_t)conc__load_relaxed(&((struct conc__task *)f)->since);
+}
+
 static void
 hook_of_task(const conc_future *f, conc_excepthook **hook, void **user)
 {
@@ -85,6 +92,7 @@ static const struct conc__source task_source = {
     .free = free_task,
     .cancel = cancel_task,
     .claim = claim_task,
+    .due = due_of_task,
     .hook = hook_of_task,
 };
 
@@ -262,7 +270,7 @@ retry(struct conc__task *t, const struct run *run, int code, int64_t now)
 	return ex->engine->retry(ex, t, now > INT64_MAX - pause ? INT64_MAX : now + pause);
 }
 
-/* The task has returned code, or was left: end it.  Return the time. */
+/* The task has returned code, or was left: end it.  Return as conc__task_run. */
 static int64_t
 conclude(struct run *run, int code)
 {
@@ -272,8 +280,14 @@ conclude(struct run *run, int code)
 	int64_t now = conc__now();
 	conc_exception *e = NULL;
 	uint32_t phase = CONC__DONE;
+	bool quiet;
 
 	self->frame = frame->outer;
+	if (conc__forked(t->future.generation)) {
+		/* The task has forked, and this is the child: t belongs to the parent. */
+		conc__caught_restore(run->caught);
+		return 0;
+	}
 	if (code == -ECANCELED && conc__frame_asked(frame)) {
 		phase = CONC__CANCELLED;
 	} else if (code != 0) {
@@ -291,14 +305,16 @@ conclude(struct run *run, int code)
 	if (phase == CONC__FAILED && retry(t, run, code, now)) {
 		conc__free(frame->room);
 		conc_exception_release(e);
-		return now;
+		return 0;
 	}
 	if (phase == CONC__DONE)
 		take_room(t, &run->frame);
 	else
 		conc__free(frame->room);
+	/* relaxed: only a guess: did nobody of the program's run while it ended? */
+	quiet = t->extras == NULL && !(conc__load_relaxed(&t->future.state) & CONC__WAITED);
 	conc__task_end(t, phase, e, now - run->began);
-	return now;
+	return quiet ? now : 0;
 }
 
 void
@@ -335,7 +351,7 @@ conc__task_run(struct conc__task *t, int64_t now)
 	const struct conc__extras *x = t->extras;
 	struct run run = {
 	    .task = t,
-	    .began = now,
+	    .began = now != 0 ? now : conc__now(),
 	    .caught = conc__caught_save(),
 	    .frame =
 		{
@@ -350,10 +366,13 @@ conc__task_run(struct conc__task *t, int64_t now)
 	struct run *guard __attribute__((cleanup(leave))) = &run;
 	int code;
 
-	if (x != NULL && x->time_limit != 0)
+	if (x != NULL && x->time_limit != 0) {
+		run.began = conc__now();
 		run.frame.limit = run.began > INT64_MAX - x->time_limit ? INT64_MAX
 									 : run.began + x->time_limit;
-	ex->engine->began(ex, run.began - t->since);
+	}
+	/* relaxed: whoever queued t is done with it */
+	ex->engine->began(ex, run.began - (int64_t)conc__load_relaxed(&t->since));
 	self->frame = &run.frame;
 	code = t->fn(t->arg, t->future.result);
 	guard = NULL;

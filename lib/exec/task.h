@@ -46,7 +46,7 @@ struct conc__extras {
 };
 
 /* Where in an engine's queue a task stands. */
-enum conc__place { CONC__NOWHERE, CONC__IN_INBOX, CONC__IN_LINE, CONC__BY_PRIORITY, CONC__DELAYED };
+enum conc__place { CONC__NOWHERE, CONC__IN_INBOX, CONC__IN_LINE, CONC__BY_PRIORITY, CONC__BY_TIME };
 
 struct conc__task {
 	conc_future future; /* first: one block, one count */
@@ -54,7 +54,7 @@ struct conc__task {
 	const void *arg;
 	size_t arg_size;
 	struct conc__task *next, *prev; /* the engine's, under its lock */
-	int64_t since;                  /* when it was queued */
+	conc__atomic_u64 since;         /* when it was queued, or is due again */
 	struct conc__extras *extras;    /* or NULL */
 	enum conc__place place;         /* the engine's, under its lock */
 	unsigned own_arg;               /* 1: arg is a block of its own, freed as the task ends */
@@ -71,8 +71,8 @@ int conc__task_make(
 void conc__task_unmake(struct conc__task *t);
 
 /*
- * Run t, which is RUNNING by this thread, from now (conc__now()) on, and end
- * it or have it retried.  Return the time when it returned.
+ * Run t, which is RUNNING by this thread, and end it or have it retried.  now
+ * is conc__now(), or 0: not known.  Return the same for its end.
  */
 int64_t conc__task_run(struct conc__task *t, int64_t now);
 

@@ -193,6 +193,7 @@ awaits_itself(const conc_completions *c)
 static int
 await_ready(conc_completions *c, conc_time deadline)
 {
+	conc_time until;
 	bool claimed;
 	int rc;
 
@@ -209,9 +210,12 @@ await_ready(conc_completions *c, conc_time deadline)
 			return rc;
 		if (claimed)
 			continue;
+		until = deadline;
+		for (const struct entry *e = c->awaited; e != NULL; e = e->next)
+			until = conc__future_look_at(e->future, deadline, until);
 		c->waiting++;
 		/* woken by fire(), by an add, and by whoever takes the last one */
-		(void)conc__condition_wait(&c->changed, &c->lock, deadline);
+		(void)conc__condition_wait(&c->changed, &c->lock, until);
 		c->waiting--;
 	}
 	return 0;
@@ -292,20 +296,22 @@ unlink_awaited(conc_completions *c)
 void
 conc_completions_destroy(conc_completions *c)
 {
-	bool forked;
-
 	if (c == NULL)
 		return;
-	forked = conc__forked(c->generation);
-	if (!forked)
+	if (conc__forked(c->generation)) {
+		/* Whoever held the lock is not here: then the lists are perhaps half changed. */
+		if (conc__mutex_try(&c->lock)) {
+			free_entries(c->ready);
+			free_entries(c->awaited);
+			conc__mutex_unlock(&c->lock);
+		}
+	} else {
 		unlink_awaited(c);
-	free_entries(c->ready);
-	free_entries(c->awaited); /* in a forked child alone */
-	if (c->bell >= 0)
-		(void)conc__close(c->bell);
-	if (!forked) {
+		free_entries(c->ready);
 		conc__condition_destroy(&c->changed);
 		conc__mutex_destroy(&c->lock);
 	}
+	if (c->bell >= 0)
+		(void)conc__close(c->bell);
 	conc__free(c);
 }

@@ -22,18 +22,28 @@ conc__future_init(
 }
 
 bool
-conc__future_move(conc_future *f, uint32_t from, uint32_t to)
+conc__future_win(conc_future *f, uint32_t to)
 {
 	/* relaxed: only a guess for the swap below */
 	uint32_t state = conc__load_relaxed(&f->state);
 
 	do {
-		if ((state & CONC__PHASE) != from)
+		if ((state & CONC__PHASE) > CONC__DELAYED)
 			return false;
-		/* pairs with itself in other threads: the one who moves on sees what the one
-		 * before wrote (a retried task's block), and each phase has one winner */
+		/* pairs with the swap in conc__future_put_back: the last run before the next */
 	} while (!conc__cas_weak_acq_rel(&f->state, &state, (state & ~(uint32_t)CONC__PHASE) | to));
 	return true;
+}
+
+void
+conc__future_put_back(conc_future *f, uint32_t to)
+{
+	/* relaxed: only a guess for the swap below */
+	uint32_t state = conc__load_relaxed(&f->state);
+
+	/* release: pairs with conc__future_win, and with conc__future_phase for the due time */
+	while (!conc__cas_weak_acq_rel(&f->state, &state, (state & ~(uint32_t)CONC__PHASE) | to))
+		continue;
 }
 
 /* Set flag unless f has ended; return the state from before. */
@@ -285,12 +295,13 @@ conc_future_cancel(conc_future *f)
 	for (;;) {
 		if (conc__future_forked(f))
 			return CONC_EFORKED;
-		if (conc__future_move(f, CONC__PENDING, CONC__CANCELLING)) {
+		if (conc__future_win(f, CONC__CANCELLING)) {
 			f->source->cancel(f);
 			return 0;
 		}
 		switch (mark(f, CONC__ASKED) & CONC__PHASE) {
-		case CONC__PENDING: /* it had run and waits for a retry */
+		case CONC__PENDING:
+		case CONC__DELAYED: /* it ran, and was put back */
 			break;
 		case CONC__RUNNING:
 			return -EINPROGRESS;

@@ -12,13 +12,15 @@
  * The state word holds a phase and flags.
  *
  *	PENDING     nobody has begun
- *	RUNNING     a worker or claimer runs it; back to PENDING only for a retry
+ *	DELAYED     it is to run again, after a pause
+ *	RUNNING     a worker or claimer runs it
  *	FINISHING   a promise's finisher has won and writes the result
  *	CANCELLING  a canceller has won and cleans up: it will never run
  *	DONE, FAILED, CANCELLED   ended; never changes again
  *
- *	PENDING -> RUNNING, FINISHING, CANCELLING   by compare and swap: one wins
+ *	PENDING, DELAYED -> RUNNING, FINISHING, CANCELLING   one wins
  *	RUNNING -> DONE, FAILED, CANCELLED          by the one who runs it
+ *	RUNNING -> PENDING, DELAYED                 by him: put back
  *	FINISHING -> DONE, FAILED                   by the winner
  *	CANCELLING -> CANCELLED                     by the winner
  *
@@ -36,6 +38,7 @@
 
 enum {
 	CONC__PENDING,
+	CONC__DELAYED,
 	CONC__RUNNING,
 	CONC__FINISHING,
 	CONC__CANCELLING,
@@ -55,8 +58,10 @@ struct conc__source {
 	/* f is CANCELLING by this thread: take it out of any queue, clean up, end it CANCELLED */
 	void (*cancel)(conc_future *f);
 	int (*kill)(conc_future *f); /* conc_future_kill */
-	/* this thread has moved f from PENDING to RUNNING: take it out of any queue and run it */
+	/* f is RUNNING by this thread: take it out of any queue and run it; 0 or -EAGAIN */
 	int (*claim)(conc_future *f);
+	/* f was DELAYED a moment ago: until when, conc__now() */
+	int64_t (*due)(const conc_future *f);
 	/* whom to tell of a failure nobody looked at; without it the program's hook */
 	void (*hook)(const conc_future *f, conc_excepthook **hook, void **user);
 };
@@ -91,10 +96,13 @@ void conc__future_init(
     conc_future *f, const struct conc__source *source, uint32_t generation, unsigned refs);
 
 /*
- * Move the phase from one to another.  Return whether it was from.  Acquires
- * and releases.
+ * Move f, PENDING or DELAYED, to RUNNING, FINISHING or CANCELLING: of several
+ * threads one wins, who will end it or put it back.
  */
-bool conc__future_move(conc_future *f, uint32_t from, uint32_t to);
+bool conc__future_win(conc_future *f, uint32_t to);
+
+/* Put f, RUNNING by this thread, back: PENDING or DELAYED. */
+void conc__future_put_back(conc_future *f, uint32_t to);
 
 /*
  * End f, once, by the winner: DONE (result has been written), FAILED (takes
@@ -151,9 +159,12 @@ int conc__may_block(conc_time deadline);
 /*
  * May this thread, waiting until the deadline, run f itself?  Only a worker,
  * inside a task of its own pool, without a deadline, and only what nobody has
- * begun.
+ * begun, or what is due again.
  */
 bool conc__future_claimable(const conc_future *f, conc_time deadline);
+
+/* How long such a wait may sleep: until, or until it may run f itself. */
+conc_time conc__future_look_at(const conc_future *f, conc_time deadline, conc_time until);
 
 /*
  * Run f on this thread if it is claimable.  *claimed: look at f again; false:

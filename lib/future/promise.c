@@ -59,7 +59,7 @@ win(conc_promise *p)
 {
 	if (conc__future_forked(&p->future))
 		return CONC_EFORKED;
-	return conc__future_move(&p->future, CONC__PENDING, CONC__FINISHING) ? 0 : CONC_ESTATE;
+	return conc__future_win(&p->future, CONC__FINISHING) ? 0 : CONC_ESTATE;
 }
 
 int

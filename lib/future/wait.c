@@ -20,21 +20,44 @@ conc__may_block(conc_time deadline)
 	return conc__self()->callbacks > 0 ? -EDEADLK : 0;
 }
 
-bool
-conc__future_claimable(const conc_future *f, conc_time deadline)
+/* Is this thread a worker, inside a task of f's pool, that waits without a deadline? */
+static bool
+may_claim(const conc_future *f, conc_time deadline)
 {
 	const struct conc__self *self = conc__self();
 
 	return deadline.ns == INT64_MAX && f->executor != NULL && f->executor == self->executor &&
-	    self->frame != NULL && self->frame->executor == f->executor &&
-	    conc__future_phase(f) == CONC__PENDING;
+	    self->frame != NULL && self->frame->executor == f->executor;
+}
+
+conc_time
+conc__future_look_at(const conc_future *f, conc_time deadline, conc_time until)
+{
+	if (may_claim(f, deadline) && conc__future_phase(f) == CONC__DELAYED) {
+		int64_t due = f->source->due(f);
+
+		if (due < until.ns)
+			until.ns = due;
+	}
+	return until;
+}
+
+bool
+conc__future_claimable(const conc_future *f, conc_time deadline)
+{
+	uint32_t phase;
+
+	if (!may_claim(f, deadline))
+		return false;
+	phase = conc__future_phase(f);
+	return phase == CONC__PENDING ||
+	    (phase == CONC__DELAYED && conc__now() >= f->source->due(f));
 }
 
 int
 conc__future_claim(conc_future *f, conc_time deadline, bool *claimed)
 {
-	*claimed = conc__future_claimable(f, deadline) &&
-	    conc__future_move(f, CONC__PENDING, CONC__RUNNING);
+	*claimed = conc__future_claimable(f, deadline) && conc__future_win(f, CONC__RUNNING);
 	return *claimed ? f->source->claim(f) : 0;
 }
 
@@ -64,8 +87,9 @@ conc_future_wait(conc_future *f, conc_time deadline)
 			continue;
 		/* relaxed: the futex compares it again, the loop acquires */
 		state = conc__load_relaxed(&f->state);
-		if ((state & CONC__PHASE) < CONC__DONE)
-			(void)conc__futex_wait(&f->state, state, deadline); /* woken by conc__future_end */
+		if ((state & CONC__PHASE) < CONC__DONE) /* woken by conc__future_end */
+			(void)conc__futex_wait(
+			    &f->state, state, conc__future_look_at(f, deadline, deadline));
 	}
 }
 
@@ -169,7 +193,7 @@ claim_some(conc_future *const f[], size_t n, conc_wait_how how, conc_time deadli
 	int rc;
 
 	for (size_t i = 0; i < n; i++) {
-		do { /* again while it is put back for a retry */
+		do { /* again if it was put back */
 			rc = conc__future_claim(f[i], deadline, &claimed);
 			if (rc != 0)
 				return rc;
@@ -220,9 +244,18 @@ conc_wait(conc_future *const f[], size_t n, conc_wait_how how, conc_time deadlin
 	if (n == 0 || satisfied(f, n, how))
 		return 0;
 	rc = may_block_for(f, n, how, deadline);
-	if (rc == 0)
+	while (rc == 0) {
+		conc_time until = deadline;
+
 		rc = claim_some(f, n, how, deadline);
-	if (rc != 0)
-		return rc;
-	return satisfied(f, n, how) ? 0 : watch_all(f, n, how, deadline);
+		if (rc != 0 || satisfied(f, n, how))
+			break;
+		for (size_t i = 0; i < n; i++)
+			until = conc__future_look_at(f[i], deadline, until);
+		rc = watch_all(f, n, how, until);
+		if (rc == 0 || until.ns == deadline.ns)
+			break;
+		rc = rc == -ETIMEDOUT ? 0 : rc; /* something is due again */
+	}
+	return rc;
 }

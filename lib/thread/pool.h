@@ -13,12 +13,14 @@
  *   takes it off the stack, under the lock, sets the word, and wakes it: so a
  *   wake-up has one receiver, who cannot miss it.
  *
- *   At most one worker is on its way at a time (coming).  The invariant, for
- *   whenever the lock is free: if a worker is to be had (it is idle, or may
- *   still be started) and none is coming, then no task waits, and the inbox is
- *   IDLE, so that the submitter of the next one will take the lock and call;
- *   or he is about to.  Whoever may have broken it, under the lock, calls
- *   conc__pool_tend: above all the worker that takes a task, for the next one.
+ *   At most one idle worker is called at a time (coming): when it takes a task
+ *   it sees that the next one is called.  New workers are started one for each
+ *   task that waits (starting), for an init may take long.  The invariant, for
+ *   whenever the lock is free: if a worker is idle and none is coming, or all
+ *   are at work and more may be started, then no task waits for them, and the
+ *   inbox is IDLE, so that the submitter of the next one will take the lock and
+ *   see to it; or he is about to.  Whoever may have broken it, under the lock,
+ *   calls conc__pool_tend.
  */
 #include "base/lock.h"
 #include "base/thread.h"
@@ -68,7 +70,6 @@ struct conc__pool {
 
 	struct conc__inbox inbox; /* CLOSED without workers, with a queue limit, after shutdown, or broken */
 	struct conc__queue queue;
-	size_t high_water;
 	/*
 	 * What must come to 0 before the pool may end: tasks that have left the
 	 * inbox and whose end was not told yet; and one for each submitter who
@@ -85,7 +86,8 @@ struct conc__pool {
 	struct conc__worker *gone;    /* whose threads are to be joined */
 	int live;                     /* on the list of workers */
 	int target;                   /* how many there may be */
-	int coming;                   /* called or started, but not yet at the lock */
+	int coming;                   /* called, but not yet at the lock */
+	int starting;                 /* started for the queue, but not yet at the lock */
 	bool orphan;                  /* destroyed from inside: the last one out frees */
 
 	struct conc__tally past;    /* of workers that are gone, and of other threads */
@@ -150,6 +152,13 @@ conc__pool_over(const struct conc__pool *p)
 	return p->mode != CONC__OPEN && p->unfinished == 0;
 }
 
+/* With the lock held: was it destroyed from inside, and has the last one left? */
+static inline bool
+conc__pool_abandoned(const struct conc__pool *p)
+{
+	return p->orphan && p->live == 0 && p->unfinished == 0;
+}
+
 /* Not under the lock: end all that is queued: cancelled, or failed with e if that is not NULL. */
 void conc__pool_flush(struct conc__pool *p, const conc_exception *e);
 
@@ -162,7 +171,19 @@ void conc__workers_join(struct conc__worker *gone);
 /* Free p and what is left in it; no thread is in it any more. */
 void conc__pool_free(struct conc__pool *p);
 
-/* The engine's shutdown and destroy: shutdown.c. */
+/*
+ * Not under the lock: one more task has ended outside of the workers, or its
+ * submitter tells of it.  It may be the last thing to happen to p.
+ */
+void conc__pool_settle(struct conc__pool *p);
+
+/* What the engine's table calls: submit.c, */
+int conc__pool_submit(conc_executor *ex, struct conc__task *t, conc_time deadline);
+void conc__pool_withdraw(conc_executor *ex, struct conc__task *t);
+int conc__pool_claim(conc_executor *ex, struct conc__task *t);
+bool conc__pool_retry(conc_executor *ex, struct conc__task *t, int64_t due);
+
+/* and shutdown.c. */
 int conc__pool_shutdown(conc_executor *ex, conc_shutdown_how how, conc_time deadline);
 void conc__pool_destroy(conc_executor *ex);
 

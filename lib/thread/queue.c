@@ -11,10 +11,17 @@ task_of(struct conc__node *n)
 	return ((struct conc__extras *)((char *)n - offsetof(struct conc__extras, node)))->task;
 }
 
+static void
+count_one(struct conc__queue *q)
+{
+	if (++q->count > q->high_water)
+		q->high_water = q->count;
+}
+
 void
 conc__queue_push(struct conc__queue *q, struct conc__task *t)
 {
-	q->count++;
+	count_one(q);
 	if (t->extras != NULL && t->extras->priority != 0) {
 		t->place = CONC__BY_PRIORITY;
 		conc__heap_push(&q->others, &t->extras->node, -(int64_t)t->extras->priority);
@@ -33,8 +40,8 @@ conc__queue_push(struct conc__queue *q, struct conc__task *t)
 void
 conc__queue_delay(struct conc__queue *q, struct conc__task *t, int64_t due)
 {
-	q->count++;
-	t->place = CONC__DELAYED;
+	count_one(q);
+	t->place = CONC__BY_TIME;
 	conc__heap_push(&q->delayed, &t->extras->node, due);
 }
 
@@ -58,7 +65,7 @@ conc__queue_remove(struct conc__queue *q, struct conc__task *t)
 	case CONC__BY_PRIORITY:
 		conc__heap_remove(&q->others, &t->extras->node);
 		break;
-	case CONC__DELAYED:
+	case CONC__BY_TIME:
 		conc__heap_remove(&q->delayed, &t->extras->node);
 		break;
 	}
@@ -93,22 +100,15 @@ next(const struct conc__queue *q)
 }
 
 struct conc__task *
-conc__queue_pop(struct conc__queue *q, bool whether_due)
+conc__queue_pop(struct conc__queue *q, bool due)
 {
 	struct conc__task *t;
 
 	move_due(q);
 	t = next(q);
-	if (t == NULL && !whether_due && q->delayed.top != NULL)
+	if (t == NULL && !due && q->delayed.top != NULL)
 		t = task_of(q->delayed.top);
 	if (t != NULL)
 		conc__queue_remove(q, t);
 	return t;
-}
-
-bool
-conc__queue_ready(struct conc__queue *q)
-{
-	move_due(q);
-	return next(q) != NULL;
 }

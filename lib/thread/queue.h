@@ -16,6 +16,7 @@ struct conc__queue {
 	struct conc__heap others;        /* by priority, highest first */
 	struct conc__heap delayed;       /* by the time when they are due */
 	size_t count;                    /* all of them */
+	size_t high_water;               /* the most there ever were */
 };
 
 /* Put t, which is nowhere, behind its equals; or where it waits until due. */
@@ -25,11 +26,8 @@ void conc__queue_delay(struct conc__queue *q, struct conc__task *t, int64_t due)
 /* Take t out, if it is in. */
 void conc__queue_remove(struct conc__queue *q, struct conc__task *t);
 
-/* Take the next one out; NULL: none.  A delayed one only when it is due, or whether_due is false. */
-struct conc__task *conc__queue_pop(struct conc__queue *q, bool whether_due);
-
-/* Is there a task that could run now, once the delayed ones that are due have moved up? */
-bool conc__queue_ready(struct conc__queue *q);
+/* Take the next one out; NULL: none.  due: of the delayed ones only those that are due. */
+struct conc__task *conc__queue_pop(struct conc__queue *q, bool due);
 
 /* When the first delayed task is due: INT64_MAX if there is none. */
 static inline int64_t

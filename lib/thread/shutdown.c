@@ -34,11 +34,15 @@ conc__workers_join(struct conc__worker *gone)
 	}
 }
 
-/* Begin to shut down; a weaker way than before changes nothing. */
-static void
+/*
+ * Begin to shut down; a weaker way than before changes nothing.  orphan: let
+ * the last one out free the pool; return whether that is the caller.
+ */
+static bool
 begin(struct conc__pool *p, conc_shutdown_how how, bool orphan)
 {
 	enum conc__mode mode = (enum conc__mode)how + 1;
+	bool last;
 
 	conc__mutex_lock(&p->lock);
 	conc__pool_collect(p, true); /* what was accepted until now; from now on look at the mode */
@@ -48,12 +52,13 @@ begin(struct conc__pool *p, conc_shutdown_how how, bool orphan)
 		/* relaxed: only a wish to those who run */
 		conc__store_relaxed(&p->kill_word, 1);
 	}
-	if (orphan)
-		p->orphan = true;
+	p->orphan |= orphan;
 	conc__condition_broadcast(&p->room); /* blocked submitters are refused */
 	if (p->unfinished == 0)
 		conc__pool_call_all(p); /* idle workers leave; else the last task's end calls them */
+	last = conc__pool_abandoned(p);
 	conc__mutex_unlock(&p->lock);
+	return last;
 }
 
 int
@@ -63,19 +68,16 @@ conc__pool_shutdown(conc_executor *ex, conc_shutdown_how how, conc_time deadline
 	struct conc__worker *gone;
 	int rc = 0;
 
-	begin(p, how, false);
+	(void)begin(p, how, false);
 	if (how != CONC_DRAIN)
 		conc__pool_flush(p, NULL);
 	if (conc__pool_inside(p))
 		return -EDEADLK;
 	conc__mutex_lock(&p->lock);
-	while (p->unfinished != 0 || p->live > 0) {
-		if (conc__passed(deadline)) {
-			rc = -ETIMEDOUT;
-			break;
-		}
-		/* woken by conc__pool_ended() and by the last worker's leave() */
-		(void)conc__condition_wait(&p->over, &p->lock, deadline);
+	while (rc == 0 && (p->unfinished != 0 || p->live > 0)) {
+		rc = conc__may_block(deadline);
+		if (rc == 0) /* woken by conc__pool_ended() and by the last worker's leave() */
+			(void)conc__condition_wait(&p->over, &p->lock, deadline);
 	}
 	gone = p->gone;
 	p->gone = NULL;
@@ -84,27 +86,40 @@ conc__pool_shutdown(conc_executor *ex, conc_shutdown_how how, conc_time deadline
 	return rc;
 }
 
-/* In the child of a fork there are no workers, and locks may be held for ever: only free. */
+static void
+free_rest(struct conc__pool *p)
+{
+	conc_exception_release(p->broken);
+	conc__hook_release(p->executor.hook);
+	conc__free(p->name);
+	conc__free(p);
+}
+
+/*
+ * In the child of a fork there are no workers, and locks may be held for ever:
+ * only free.  If another thread held the lock in the moment of the fork, its
+ * lists may be half changed: what hangs on them is left.
+ */
 static void
 free_forked(struct conc__pool *p)
 {
 	struct conc__worker *lists[] = {p->workers, p->gone}, *w;
 	struct conc__task *t;
 
-	conc__pool_collect(p, true);
-	while ((t = conc__queue_pop(&p->queue, false)) != NULL)
-		conc__future_leave(&t->future);
-	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-		while ((w = lists[i]) != NULL) {
-			lists[i] = w->next;
-			conc__thread_forget(w->thread);
-			conc__free(w);
+	if (conc__mutex_try(&p->lock)) {
+		conc__pool_collect(p, true);
+		while ((t = conc__queue_pop(&p->queue, false)) != NULL)
+			conc__future_leave(&t->future);
+		for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+			while ((w = lists[i]) != NULL) {
+				lists[i] = w->next;
+				conc__thread_forget(w->thread);
+				conc__free(w);
+			}
 		}
+		conc__mutex_unlock(&p->lock);
 	}
-	conc_exception_release(p->broken);
-	conc__hook_release(p->executor.hook);
-	conc__free(p->name);
-	conc__free(p);
+	free_rest(p);
 }
 
 void
@@ -117,10 +132,7 @@ conc__pool_free(struct conc__pool *p)
 	conc__condition_destroy(&p->over);
 	conc__condition_destroy(&p->room);
 	conc__mutex_destroy(&p->lock);
-	conc_exception_release(p->broken);
-	conc__hook_release(p->executor.hook);
-	conc__free(p->name);
-	conc__free(p);
+	free_rest(p);
 }
 
 void
@@ -132,10 +144,12 @@ conc__pool_destroy(conc_executor *ex)
 		free_forked(p);
 		return;
 	}
-	if (conc__pool_inside(p)) {
-		begin(p, CONC_DRAIN, true);
-		return;
+	if (conc__pool_inside(p) || conc__self()->callbacks > 0) {
+		/* Nobody can wait here. */
+		if (!begin(p, CONC_DRAIN, true))
+			return;
+	} else {
+		(void)conc__pool_shutdown(ex, CONC_DRAIN, CONC_FOREVER);
 	}
-	(void)conc__pool_shutdown(ex, CONC_DRAIN, CONC_FOREVER);
 	conc__pool_free(p);
 }

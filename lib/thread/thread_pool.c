@@ -9,283 +9,6 @@
 
 #define MOST_WORKERS 4096
 
-/* With less than this left of its stack, or a quarter of a small one, a worker claims no more. */
-#define STACK_RESERVE ((size_t)64 * 1024)
-
-bool
-conc__pool_inside(const struct conc__pool *p)
-{
-	const struct conc__self *self = conc__self();
-
-	return self->executor == p || conc__frame_within(self, p);
-}
-
-static void
-note_high_water(struct conc__pool *p)
-{
-	if (p->queue.count > p->high_water)
-		p->high_water = p->queue.count;
-}
-
-void
-conc__pool_collect(struct conc__pool *p, bool close)
-{
-	struct conc__task *t, *next;
-	bool told;
-
-	t = conc__inbox_take(&p->inbox, close, &told);
-	p->unfinished += told;
-	for (; t != NULL; t = next) {
-		next = t->next;
-		conc__queue_push(&p->queue, t);
-		p->unfinished++;
-	}
-	note_high_water(p);
-}
-
-struct conc__task *
-conc__pool_take(struct conc__pool *p, uint32_t phase, bool due)
-{
-	struct conc__task *t;
-
-	if (p->queue.first == NULL)
-		conc__pool_collect(p, false);
-	while ((t = conc__queue_pop(&p->queue, due)) != NULL) {
-		if (p->blocked > 0)
-			conc__condition_signal(&p->room);
-		if (conc__future_move(&t->future, CONC__PENDING, phase))
-			break;
-		/* Somebody else has won it, will find it nowhere, and end it. */
-	}
-	return t;
-}
-
-void
-conc__pool_remove(struct conc__pool *p, struct conc__task *t)
-{
-	if (t->place == CONC__IN_INBOX)
-		conc__pool_collect(p, false);
-	conc__queue_remove(&p->queue, t);
-	if (p->blocked > 0)
-		conc__condition_signal(&p->room);
-}
-
-void
-conc__pool_ended(struct conc__pool *p, ptrdiff_t n)
-{
-	p->unfinished -= n;
-	if (n != 0 && conc__pool_over(p)) {
-		conc__condition_broadcast(&p->over);
-		conc__pool_call_all(p);
-	}
-}
-
-/* With the lock held: put t into the queue, and see that somebody comes for it. */
-static int
-enqueue(struct conc__pool *p, struct conc__task *t, struct conc__worker **called)
-{
-	int rc;
-
-	t->since = conc__now();
-	conc__pool_collect(p, false); /* those before it stand before it */
-	conc__queue_push(&p->queue, t);
-	note_high_water(p);
-	rc = conc__pool_tend(p, called);
-	if (rc != 0)
-		conc__queue_remove(&p->queue, t);
-	return rc;
-}
-
-/*
- * With the lock held, let go while it blocks: may a task come in?  *here: yes,
- * but the caller is to run it.
- */
-static int
-admit(struct conc__pool *p, conc_time deadline, bool *here)
-{
-	bool inside = conc__pool_inside(p);
-
-	*here = false;
-	for (;;) {
-		if (p->broken != NULL)
-			return CONC_EBROKEN;
-		if (p->mode >= CONC__CANCEL || (p->mode == CONC__DRAIN && !inside))
-			return CONC_ESHUTDOWN;
-		if (p->options.queue_limit == 0 || p->queue.count < p->options.queue_limit)
-			return 0;
-		switch (p->options.when_full) {
-		case CONC_FAIL:
-			return -EAGAIN;
-		case CONC_CALLER_RUNS:
-			*here = true;
-			return 0;
-		case CONC_BLOCK:
-			break;
-		}
-		/* Those who make room must not wait for it. */
-		if (inside || conc__self()->callbacks > 0)
-			return 0;
-		if (conc__passed(deadline))
-			return -ETIMEDOUT;
-		p->blocked++;
-		/* woken by whoever takes a task out, and by shutdown and a broken init */
-		(void)conc__condition_wait(&p->room, &p->lock, deadline);
-		p->blocked--;
-	}
-}
-
-/* One more has ended, or was told of; perhaps it was the last thing to happen here. */
-static void
-settle_one(struct conc__pool *p)
-{
-	struct conc__worker *called = NULL;
-	bool last;
-
-	conc__mutex_lock(&p->lock);
-	/* If no worker can be had, the last one has closed the inbox and seen to what was in it. */
-	(void)conc__pool_tend(p, &called);
-	conc__pool_ended(p, 1);
-	last = p->orphan && p->live == 0 && p->unfinished == 0;
-	conc__mutex_unlock(&p->lock);
-	conc__worker_wake(called);
-	if (last)
-		conc__pool_free(p);
-}
-
-/* With the lock. */
-static int
-submit_slowly(struct conc__pool *p, struct conc__task *t, conc_time deadline)
-{
-	struct conc__worker *called = NULL;
-	bool here;
-	int rc;
-
-	conc__mutex_lock(&p->lock);
-	rc = admit(p, deadline, &here);
-	if (rc == 0 && !here)
-		rc = enqueue(p, t, &called);
-	if (rc == 0)
-		p->unfinished++;
-	conc__mutex_unlock(&p->lock);
-	if (rc == CONC_EBROKEN)
-		return conc_raise_at(rc, p->broken, NULL, 0, NULL,
-		    "pool %s takes no more: its init has failed", p->name);
-	if (rc != 0)
-		return rc;
-	if (here) {
-		(void)conc__future_move(&t->future, CONC__PENDING, CONC__RUNNING);
-		(void)conc__task_run(t, conc__now());
-	}
-	conc__worker_wake(called);
-	return 0;
-}
-
-static int
-pool_submit(conc_executor *ex, struct conc__task *t, conc_time deadline)
-{
-	struct conc__pool *p = (struct conc__pool *)ex;
-
-	t->since = conc__now();
-	if (t->extras != NULL && t->extras->priority != 0)
-		return submit_slowly(p, t, deadline);
-	switch (conc__inbox_post(&p->inbox, t)) {
-	case CONC__POSTED_TELL:
-		settle_one(p);
-		return 0;
-	case CONC__POSTED:
-		return 0;
-	case CONC__POSTED_NOT:
-		break;
-	}
-	return submit_slowly(p, t, deadline);
-}
-
-static void
-pool_withdraw(conc_executor *ex, struct conc__task *t)
-{
-	struct conc__pool *p = (struct conc__pool *)ex;
-
-	struct conc__worker *called;
-
-	conc__mutex_lock(&p->lock);
-	conc__pool_remove(p, t);
-	(void)conc__pool_tend(p, &called);
-	conc__mutex_unlock(&p->lock);
-	conc__worker_wake(called);
-}
-
-static bool
-short_of_stack(const struct conc__pool *p)
-{
-	size_t reserve = STACK_RESERVE;
-
-	if (p->options.stack_size != 0 && p->options.stack_size / 4 < reserve)
-		reserve = p->options.stack_size / 4;
-	return conc__stack_left() < reserve;
-}
-
-static int
-pool_claim(conc_executor *ex, struct conc__task *t)
-{
-	struct conc__pool *p = (struct conc__pool *)ex;
-	struct conc__worker *called = NULL;
-	conc_time due = CONC_NOW;
-	bool over;
-	int rc = 0;
-
-	conc__mutex_lock(&p->lock);
-	if (t->place == CONC__DELAYED)
-		due.ns = t->extras->node.key;
-	conc__pool_remove(p, t);
-	(void)conc__pool_tend(p, &called);
-	over = p->mode >= CONC__CANCEL; /* what was queued is not to begin any more */
-	if (over || !short_of_stack(p)) {
-		conc__mutex_unlock(&p->lock);
-		conc__worker_wake(called);
-		if (over) {
-			conc__task_end(t, CONC__CANCELLED, NULL, -1);
-			return 0;
-		}
-		if (!conc__passed(due))
-			conc__sleep_until(due); /* its back-off; we would wait for it all the same */
-		(void)conc__task_run(t, conc__now());
-		return 0;
-	}
-	/* One more worker, beyond the target until it is done, has a fresh stack. */
-	if (conc__worker_start(p, t) != 0) {
-		rc = -EAGAIN;
-		(void)conc__future_move(&t->future, CONC__RUNNING, CONC__PENDING);
-		(void)enqueue(p, t, &called); /* there is a worker: this one */
-	}
-	conc__mutex_unlock(&p->lock);
-	conc__worker_wake(called);
-	return rc;
-}
-
-static bool
-pool_retry(conc_executor *ex, struct conc__task *t, int64_t due)
-{
-	struct conc__pool *p = (struct conc__pool *)ex;
-	struct conc__worker *called = NULL;
-	bool again;
-
-	conc__mutex_lock(&p->lock);
-	again = p->mode < CONC__CANCEL && p->broken == NULL;
-	if (again) {
-		(void)conc__future_move(&t->future, CONC__RUNNING, CONC__PENDING);
-		t->since = conc__now();
-		conc__queue_delay(&p->queue, t, due);
-		/* Somebody must know when it is due. */
-		if (conc__pool_tend(p, &called) != 0) {
-			conc__queue_remove(&p->queue, t);
-			again = !conc__future_move(&t->future, CONC__PENDING, CONC__RUNNING);
-		}
-	}
-	conc__mutex_unlock(&p->lock);
-	conc__worker_wake(called);
-	return again;
-}
-
 /*
  * Count in the tally of this thread: a worker's own, without a lock; or the
  * pool's, locked until tally_end.
@@ -345,7 +68,7 @@ pool_ended(conc_executor *ex)
 	if (self->executor == p) /* told the next time it has the lock */
 		self->worker->ended++;
 	else
-		settle_one(p);
+		conc__pool_settle(p);
 }
 
 static int
@@ -408,7 +131,7 @@ pool_stats(conc_executor *ex, conc_stats *s)
 	(void)conc__pool_tend(p, &called);
 	s->workers = (size_t)p->live;
 	s->queued = p->queue.count;
-	s->high_water = p->high_water;
+	s->high_water = p->queue.high_water;
 	add_tally(s, &p->past);
 	for (const struct conc__worker *w = p->workers; w != NULL; w = w->next)
 		add_tally(s, &w->tally);
@@ -417,13 +140,13 @@ pool_stats(conc_executor *ex, conc_stats *s)
 }
 
 static const struct conc__engine thread_engine = {
-    .submit = pool_submit,
-    .withdraw = pool_withdraw,
-    .claim = pool_claim,
+    .submit = conc__pool_submit,
+    .withdraw = conc__pool_withdraw,
+    .claim = conc__pool_claim,
     .began = pool_began,
     .counted = pool_counted,
     .ended = pool_ended,
-    .retry = pool_retry,
+    .retry = conc__pool_retry,
     .shutdown = conc__pool_shutdown,
     .resize = pool_resize,
     .workers = pool_workers,
@@ -471,6 +194,8 @@ static int
 check_options(const conc_thread_pool_options *o)
 {
 	if (o->workers < 0 || o->workers > MOST_WORKERS || (unsigned)o->when_full > CONC_CALLER_RUNS)
+		return -EINVAL;
+	if (o->stack_size > PTRDIFF_MAX / 2)
 		return -EINVAL;
 	return o->idle_timeout < 0 || (unsigned)o->pin > 1 || o->flags != 0 ? -EINVAL : 0;
 }

@@ -63,7 +63,7 @@ conc__worker_start(struct conc__pool *p, struct conc__task *t)
 	if (p->options.queue_limit == 0 && p->mode == CONC__OPEN && p->broken == NULL)
 		conc__inbox_open(&p->inbox);
 	if (t == NULL)
-		p->coming++;
+		p->starting++;
 	return 0;
 }
 
@@ -101,15 +101,24 @@ conc__pool_tend(struct conc__pool *p, struct conc__worker **called)
 	int rc;
 
 	*called = NULL;
-	if (p->coming > 0 || (p->idle == NULL && p->live >= p->target))
-		return 0;
-	if (!conc__pool_has_work(p) && conc__inbox_arm(&p->inbox))
-		return 0;
-	*called = call_idle(p);
-	if (*called != NULL)
-		return 0;
-	rc = conc__worker_start(p, NULL);
-	return p->live > 0 ? 0 : rc;
+	for (;;) {
+		if (p->idle != NULL ? p->coming > 0 : p->live >= p->target)
+			return 0;
+		if (p->idle == NULL)
+			conc__pool_collect(p, false); /* to count those that wait */
+		if (!conc__pool_has_work(p) ||
+		    (p->idle == NULL && p->queue.count <= (size_t)(p->coming + p->starting))) {
+			if (conc__inbox_arm(&p->inbox))
+				return 0;
+			continue; /* one more has come */
+		}
+		*called = call_idle(p);
+		if (*called != NULL)
+			return 0;
+		rc = conc__worker_start(p, NULL);
+		if (rc != 0)
+			return p->live > 0 ? 0 : rc;
+	}
 }
 
 void
@@ -222,7 +231,7 @@ leave(struct conc__worker *w)
 	conc__pool_ended(p, w->ended);
 	if (p->live == 0)
 		conc__condition_broadcast(&p->over);
-	last = p->orphan && p->live == 0 && p->unfinished == 0;
+	last = conc__pool_abandoned(p);
 	gone = p->gone;
 	p->gone = NULL;
 	if (!last) {
@@ -249,7 +258,7 @@ break_pool(struct conc__worker *w, conc_exception *e)
 
 	conc__mutex_lock(&p->lock);
 	if (w->first == NULL)
-		p->coming--;
+		p->starting--;
 	conc__pool_collect(p, true);
 	if (p->broken == NULL)
 		p->broken = conc_exception_ref(e);
@@ -319,7 +328,7 @@ worker_main(void *arg)
 		w->stage = CONC__WORKING;
 		conc__mutex_lock(&p->lock);
 		if (w->first == NULL)
-			p->coming--;
+			p->starting--;
 		work(w);
 		if (conc__forked(p->executor.generation))
 			return;

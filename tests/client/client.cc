@@ -4,7 +4,19 @@
  */
 #include <conc/conc.h>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <poll.h>
+#include <string>
+
+#define MUST(what) ((what) ? (void)0 : fail(__LINE__, #what))
+
+static void
+fail(int line, const char *what)
+{
+	std::fprintf(stderr, "client.cc:%d: %s\n", line, what);
+	std::exit(1);
+}
 
 static int
 square(const void *arg, void *result)
@@ -17,38 +29,113 @@ square(const void *arg, void *result)
 	return 0;
 }
 
+/* Ends the promise that it is given, in a thread of the pool. */
+static int
+answer(const void *arg, void *)
+{
+	conc_promise *promise = *static_cast<conc_promise *const *>(arg);
+	int n = 42, rc = conc_promise_finish(promise, &n, sizeof n);
+
+	conc_promise_destroy(promise);
+	return rc;
+}
+
+static void
+count_failure(const conc_exception *e, void *user)
+{
+	*static_cast<int *>(user) += conc_exception_code(e) == -EDOM;
+}
+
+static void
+futures(conc_executor *pool, const int *hooked)
+{
+	const int numbers[] = {7, -7, 9};
+	conc_completions *set;
+	conc_future *f[3], *next;
+	int clean = 0, got = 0;
+
+	for (int i = 0; i < 3; i++) {
+		conc_task task = CONC_TASK_INIT;
+
+		task.fn = square;
+		task.arg = &numbers[i];
+		task.arg_size = sizeof(int);
+		task.result_size = sizeof(int);
+		task.name = "square";
+		if (i == 0) {
+			task.cleanup = [](void *user) { *static_cast<int *>(user) = 1; };
+			task.user = &clean;
+		}
+		MUST(conc_submit_task(pool, &task, &f[i]) == 0);
+	}
+	MUST(conc_wait(f, 3, CONC_FIRST_EXCEPTION, CONC_FOREVER) == 0);
+	MUST(conc_wait(f, 3, CONC_ALL, conc_after(CONC_S(60))) == 0);
+	MUST(clean == 1);
+	MUST(conc_future_result(f[1], &got, sizeof got) == -EDOM);
+
+	std::string story(conc_exception_format(conc_caught(), nullptr, 0) + 1, '\0');
+	conc_exception_format(conc_caught(), &story[0], story.size());
+	MUST(story.find("the square of -7 is not for sale") != std::string::npos);
+
+	MUST(conc_completions_create(&set) == 0);
+	for (conc_future *one : f) {
+		MUST(conc_completions_add(set, one, nullptr) == 0);
+		conc_future_release(one);
+	}
+	pollfd p = {conc_completions_fd(set), POLLIN, 0};
+	MUST(p.fd >= 0 && poll(&p, 1, -1) == 1);
+	while (conc_completions_next(set, &next, nullptr, CONC_NOW) == 0)
+		conc_future_release(next);
+	conc_completions_destroy(set);
+
+	MUST(*hooked == 0);
+	MUST(conc_submit(pool, square, &numbers[1], sizeof(int), sizeof(int), &next) == 0);
+	MUST(conc_future_wait(next, CONC_FOREVER) == 0);
+	conc_future_release(next);
+	MUST(*hooked == 1);
+}
+
 int
 main()
 {
 	conc_thread_pool_options options = CONC_THREAD_POOL_INIT;
-	conc_task task = CONC_TASK_INIT;
 	conc_map_options map = CONC_MAP_INIT;
 	conc_stats stats = CONC_STATS_INIT;
 	const int numbers[] = {1, 2, 3};
-	int n = -7, squares[3] = {};
+	int squares[3] = {}, items = 0, hooked = 0, got = 0;
+	conc_promise *promise;
 	conc_executor *pool;
 	conc_future *f;
+	conc_list *list;
 
 	options.workers = 2;
-	if (conc_thread_pool_create(&pool, &options))
-		return 1;
+	options.name = "client";
+	options.excepthook = count_failure;
+	options.user = &hooked;
+	MUST(conc_thread_pool_create(&pool, &options) == 0);
+	futures(pool, &hooked);
+
 	map.deadline = conc_after(CONC_S(60));
-	if (conc_map(pool, square, 3, numbers, sizeof(int), squares, sizeof(int), &map) ||
-	    squares[2] != 9)
-		return 2;
-	task.fn = square;
-	task.arg = &n;
-	task.arg_size = sizeof(n);
-	task.result_size = sizeof(int);
-	if (conc_submit_task(pool, &task, &f))
-		return 3;
-	if (conc_future_wait(f, CONC_FOREVER) || conc_future_result(f, &n, sizeof(n)) != -EDOM ||
-	    std::strcmp(conc_exception_message(conc_caught()),
-	    "the square of -7 is not for sale") != 0)
-		return 4;
+	map.on_item = [](std::size_t, int, void *user) { ++*static_cast<int *>(user); };
+	map.user = &items;
+	MUST(conc_map(pool, square, 3, numbers, sizeof(int), squares, sizeof(int), &map) == 0);
+	MUST(squares[2] == 9 && items == 3);
+
+	MUST(conc_promise_create(&promise, sizeof(int), &f) == 0);
+	MUST(conc_submit(pool, answer, &promise, sizeof promise, 0, nullptr) == 0);
+	MUST(conc_future_result(f, &got, sizeof got) == 0 && got == 42);
 	conc_future_release(f);
-	if (conc_executor_stats(pool, &stats) || stats.failed < 1)
-		return 5;
+
+	MUST(conc_list_create(&list, sizeof(int)) == 0);
+	CONC_WITH_LIST(list) {
+		if (conc_list_size(list) == 0)
+			CONC_WITH_LIST(list) MUST(conc_list_append(list, &got) == 0);
+	}
+	MUST(conc_list_size(list) == 1);
+	conc_list_destroy(list);
+
+	MUST(conc_shutdown(pool, CONC_DRAIN, CONC_FOREVER) == 0);
+	MUST(conc_executor_stats(pool, &stats) == 0 && stats.failed == 2);
 	conc_executor_destroy(pool);
 	std::printf("libconc %s serves C++\n", CONC_VERSION);
 	return 0;

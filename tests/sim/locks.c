@@ -159,6 +159,17 @@ conc__mutex_lock(struct conc__mutex *m)
 	take(m);
 }
 
+bool
+conc__mutex_try(struct conc__mutex *m)
+{
+	sim_step(sim_site, "mutex try");
+	check_mutex(m, "try");
+	if (m->mutex.owner)
+		return false;
+	take(m);
+	return true;
+}
+
 static void
 give(struct conc__mutex *m, const char *site, const char *op)
 {

@@ -36,6 +36,7 @@ struct sim_condition {
 #define conc__condition_init(...) SIM_HERE(conc__condition_init(__VA_ARGS__))
 #define conc__condition_destroy(...) SIM_HERE(conc__condition_destroy(__VA_ARGS__))
 #define conc__mutex_lock(...) SIM_HERE(conc__mutex_lock(__VA_ARGS__))
+#define conc__mutex_try(...) SIM_HERE(conc__mutex_try(__VA_ARGS__))
 #define conc__mutex_unlock(...) SIM_HERE(conc__mutex_unlock(__VA_ARGS__))
 #define conc__condition_wait(...) SIM_HERE(conc__condition_wait(__VA_ARGS__))
 #define conc__condition_signal(...) SIM_HERE(conc__condition_signal(__VA_ARGS__))
