@@ -32,7 +32,8 @@ START_TEST(map_refuses_bad_input)
 {
 	conc_executor *pool = POOL(.workers = 1);
 	static const conc_map_options bad[] = {
-	    {.retries = -1}, {.time_limit = -1}, {.backoff = -1}, {.backoff = INT64_MIN}};
+	    {.retries = -1}, {.time_limit = -1}, {.backoff = -1}, {.backoff = INT64_MIN},
+	    {.stop_on_failure = 2}, {.stop_on_failure = -1}};
 	static const size_t wrong[] = {0, 1, sizeof(size_t), sizeof(conc_map_options) - 1};
 	struct {
 		conc_map_options options;

@@ -152,6 +152,28 @@ START_TEST(destroy_at_once_after_wait)
 END_TEST
 
 /* Early releases: the task goes on, and frees itself. */
+static int
+destroy_own_pool(const void *arg, void *result)
+{
+	(void)result;
+	conc_executor_destroy(*(conc_executor *const *)arg);
+	return 0;
+}
+
+/* The pool is freed while its submitter is still inside conc_submit; the fixture counts threads. */
+START_TEST(a_detached_task_destroys_its_pool)
+{
+	for (unsigned i = 0; i < seeds(); i++) {
+		conc_executor *pool = POOL(.workers = 2);
+		unsigned seed = i;
+
+		ck_assert_int_eq(finish(SUBMIT(pool, .fn = nothing_task)), 0);
+		jitter(&seed);
+		ck_assert_int_eq(conc_submit(pool, destroy_own_pool, &pool, sizeof pool, 0, NULL), 0);
+	}
+}
+END_TEST
+
 START_TEST(release_against_run)
 {
 	struct round round = {.pool = POOL(.workers = 2), .ready = LATCH};
@@ -327,6 +349,7 @@ main(void)
 	tcase_add_loop_test(race, cancel_against_run, 0, 2);
 	tcase_add_loop_test(race, submit_against_shutdown, 0, 3);
 	tcase_add_test(race, destroy_at_once_after_wait);
+	tcase_add_test(race, a_detached_task_destroys_its_pool);
 	tcase_add_test(race, release_against_run);
 	tcase_add_test(race, on_done_against_the_end);
 	tcase_add_test(race, claim_against_worker);

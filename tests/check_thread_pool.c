@@ -13,7 +13,8 @@ START_TEST(create_refuses_bad_input)
 	static const conc_thread_pool_options bad[] = {{.workers = -1}, {.workers = INT_MIN},
 	    {.workers = 4097}, {.workers = INT_MAX}, {.when_full = (conc_when_full)3},
 	    {.when_full = (conc_when_full)-1}, {.flags = 1}, {.flags = INT_MIN}, {.pin = 2},
-	    {.pin = -1}, {.idle_timeout = -1}, {.idle_timeout = INT64_MIN}};
+	    {.pin = -1}, {.idle_timeout = -1}, {.idle_timeout = INT64_MIN},
+	    {.stack_size = SIZE_MAX}};
 	conc_executor *pool = NULL;
 
 	ck_assert_int_eq(conc_thread_pool_create(NULL, NULL), -EINVAL);

@@ -206,6 +206,23 @@ SIM_SCENARIO(destroy_from_an_own_task_2)
 	destroyed_from_within(2);
 }
 
+/* Nobody holds a future: the pool may be freed while its submitter is still inside. */
+SIM_SCENARIO(destroy_from_a_detached_task)
+{
+	struct stage s = {.open = 1};
+
+	if (!make_pool(&s, CONC_THREAD_POOL(.workers = 1 + (int)sim_random(2))))
+		return;
+	submitter(&s); /* a worker lives, so that tasks go through the inbox */
+	if (swept(give(&s, destroy_task, NULL))) {
+		conc_executor_destroy(s.pool);
+		return;
+	}
+	while (s.cleaned < s.accepted)
+		sim_pause();
+	balance(&s);
+}
+
 static void
 destroyer(conc_future *f, void *user)
 {
