@@ -76,7 +76,7 @@ say      = mkdir -p $(@D); echo "  $1	$@";
 all: $(built)
 $(V).SILENT:
 
-$B/lib/%.o: inc = -I$Slib -D_GNU_SOURCE -fexceptions
+$B/lib/%.o: inc = -I$Slib -D_GNU_SOURCE
 $B/sim/%.o: inc = -I$Stests/sim $(hidden) -fexceptions
 $B/%.o: $S%.c $(remake)
 	$(call say,CC) $(cc) -c -o $@ $<

@@ -52,6 +52,7 @@ START_TEST(a_crash_is_an_items)
 	conc_executor *pool = POOL(.workers = 1 + _i / 4);
 	int codes[30];
 
+	memset(&fall, 0, sizeof fall);
 	fall.falls = 1;
 	fall.every = 10;
 	fall.crash = true;
@@ -71,6 +72,7 @@ START_TEST(retries_are_an_items)
 	conc_executor *pool = POOL(.workers = 2);
 	int codes[30];
 
+	memset(&fall, 0, sizeof fall);
 	fall.falls = 2;
 	fall.every = 7;
 	fall.crash = _i < 4;
@@ -88,6 +90,7 @@ START_TEST(retries_of_an_item_run_out)
 	conc_executor *pool = POOL(.workers = 1);
 	int codes[30], code = _i < 4 ? CONC_ECRASHED : CONC_ETIMELIMIT;
 
+	memset(&fall, 0, sizeof fall);
 	fall.falls = 9;
 	fall.every = 13;
 	fall.crash = _i < 4;

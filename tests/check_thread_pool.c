@@ -303,16 +303,19 @@ START_TEST(a_failing_init_breaks_the_pool)
 	atomic_int cleaned = 0;
 	conc_executor *pool =
 	    POOL(.workers = 1, .init = counting_init, .fini = counting_fini, .user = &i);
-	conc_future *f = NULL, *none = NULL;
+	conc_future *f = NULL, *next, *none = NULL;
 	int rc = 0, accepted = 0;
 
 	conc_set_excepthook(hear, &ear);
 	for (int n = 0; n < 5 && rc == 0; n++) {
-		conc_future_release(f);
 		rc = conc_submit_task(pool,
 		    CONC_TASK(.fn = nothing_task, .cleanup = count_cleanup, .user = &cleaned),
-		    &f);
-		accepted += rc == 0;
+		    &next);
+		if (rc == 0) {
+			conc_future_release(f);
+			f = next;
+			accepted++;
+		}
 	}
 	ck_assert(rc == 0 || rc == CONC_EBROKEN);
 	ck_assert_int_eq(conc_future_result(f, NULL, 0), CONC_EBROKEN);

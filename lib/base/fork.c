@@ -17,20 +17,20 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void
 prepare(void)
 {
-	conc__lock_acquire(&conc__hook_lock, CONC__RANK_HOOK);
+	conc__mutex_lock(&conc__hook_lock);
 }
 
 static void
 parent(void)
 {
-	conc__lock_release(&conc__hook_lock, CONC__RANK_HOOK);
+	conc__mutex_unlock(&conc__hook_lock);
 }
 
 static void
 child(void)
 {
 	conc__futex_forked();
-	conc__lock_release(&conc__hook_lock, CONC__RANK_HOOK);
+	conc__mutex_unlock(&conc__hook_lock);
 	/* relaxed: this process has one thread yet */
 	conc__add_relaxed(&conc__generation_now, 1);
 }

@@ -8,7 +8,7 @@
 #include "base/raise.h"
 #include "base/self.h"
 
-struct conc__lock conc__hook_lock;
+struct conc__mutex conc__hook_lock = CONC__MUTEX_INIT(CONC__RANK_HOOK);
 
 /* Both under conc__hook_lock. */
 static conc_excepthook *program_hook; /* NULL: the default */
@@ -21,13 +21,13 @@ conc__hook_enter(void)
 
 	/* Without memory for the handler, only a fork at just this moment is in danger. */
 	(void)conc__generation(&generation);
-	conc__lock_acquire(&conc__hook_lock, CONC__RANK_HOOK);
+	conc__mutex_lock(&conc__hook_lock);
 }
 
 void
 conc__hook_leave(void)
 {
-	conc__lock_release(&conc__hook_lock, CONC__RANK_HOOK);
+	conc__mutex_unlock(&conc__hook_lock);
 }
 
 /* The default: the formatted exception to the log. */

@@ -16,7 +16,7 @@
  * copy only.  The fork handler holds it over a fork: whoever else takes it does
  * so by enter and leave, which see to it that the fork handler is installed.
  */
-extern struct conc__lock conc__hook_lock;
+extern struct conc__mutex conc__hook_lock;
 
 void conc__hook_enter(void);
 void conc__hook_leave(void);

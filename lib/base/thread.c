@@ -183,6 +183,17 @@ conc__thread_detach(struct conc__thread *t)
 	drop(t);
 }
 
+int
+conc__guard(int (*call)(void *arg), void (*left)(void *arg), void *arg)
+{
+	int rc;
+
+	pthread_cleanup_push(left, arg);
+	rc = call(arg);
+	pthread_cleanup_pop(0);
+	return rc;
+}
+
 void
 conc__thread_name(char *buf, size_t size)
 {

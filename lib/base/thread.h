@@ -33,6 +33,13 @@ void conc__thread_detach(struct conc__thread *t);
 /* In the child of a fork, where it does not run: free the handle. */
 void conc__thread_forget(struct conc__thread *t);
 
+/*
+ * Call call(arg) and return what it returns.  If the thread is left in it, by
+ * pthread_exit, left(arg) runs before the thread goes further down its stack;
+ * the frames above this one are gone then.
+ */
+int conc__guard(int (*call)(void *arg), void (*left)(void *arg), void *arg);
+
 /* The calling thread's name, into buf; what the system says, or "main". */
 void conc__thread_name(char *buf, size_t size);
 

@@ -44,7 +44,8 @@ struct chunk {
 	int64_t due;               /* when it may be sent again, conc__now() */
 	int tries;                 /* runs of the item at so far */
 	bool began;  /* since it was sent */
-	bool unsent; /* it holds items, and no task runs them */
+	bool again;  /* the item at is to run again, when due */
+	bool unsent; /* it holds items, and no task runs them; the caller's at all times */
 };
 
 /* Run one item once, in a frame of its own on top of the chunk's. */
@@ -112,7 +113,7 @@ run_chunk(const void *arg, void *result)
 		if (code == CONC_ETIMELIMIT && k->tries <= m->o->retries &&
 		    !conc__frame_asked(frame)) {
 			k->due = due_again(k);
-			k->unsent = true;
+			k->again = true;
 			break;
 		}
 		if (k->codes != NULL)
@@ -203,7 +204,7 @@ send(struct map *m, struct chunk *k)
 	conc_task what = CONC_TASK_INIT;
 	int rc;
 
-	k->began = false;
+	k->began = k->again = false;
 	what.fn = run_chunk;
 	what.arg = k;
 	what.arg_size = CONC_BORROW;
@@ -279,6 +280,7 @@ take(struct map *m, struct chunk *k, conc_future *f)
 
 	conc_future_release(k->future);
 	k->future = NULL;
+	k->unsent = k->again;
 	if (e != NULL && k->began && conc_exception_code(e) == CONC_ECRASHED) {
 		crashed(m, k, e);
 	} else if (e != NULL) { /* the pool is broken */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/raise.h"
+#include "base/thread.h"
 #include "exec/executor.h"
 #include <string.h>
 
@@ -332,14 +333,22 @@ conc__task_abandon(void)
 	(void)conclude((struct run *)frame, CONC_ECRASHED);
 }
 
-/* Runs as conc__task_run is left; *run is not NULL if that is by pthread_exit. */
-static void
-leave(struct run **run)
+static int
+call(void *arg)
 {
-	if (*run == NULL)
-		return;
+	struct run *run = arg;
+
+	return run->task->fn(run->task->arg, run->task->future.result);
+}
+
+/* The task is being left by pthread_exit. */
+static void
+leave(void *arg)
+{
+	struct run *run = arg;
+
 	/* Frames further in, of an item or a callback, are gone with their functions. */
-	conc__self()->frame = &(*run)->frame;
+	conc__self()->frame = &run->frame;
 	conc__task_abandon();
 }
 
@@ -363,7 +372,6 @@ conc__task_run(struct conc__task *t, int64_t now)
 		    .arg_size = t->arg_size,
 		},
 	};
-	struct run *guard __attribute__((cleanup(leave))) = &run;
 	int code;
 
 	if (x != NULL && x->time_limit != 0) {
@@ -374,7 +382,6 @@ conc__task_run(struct conc__task *t, int64_t now)
 	/* relaxed: whoever queued t is done with it */
 	ex->engine->began(ex, run.began - (int64_t)conc__load_relaxed(&t->since));
 	self->frame = &run.frame;
-	code = t->fn(t->arg, t->future.result);
-	guard = NULL;
+	code = conc__guard(call, leave, &run);
 	return conclude(&run, code);
 }

@@ -60,9 +60,7 @@ printf 'a\001b \002 \177 \200\377x\240y \n' >files/unprintable
 printf 'x y\n' >'files/with space'
 printf 'x y z\n' >'files/a
 b'
-printf 'x\n' >"files/it's
-two	
-\"lines\""
+printf 'x\n' >"$(printf "files/it's\ntwo\t\n\"lines\"")"
 printf 'x\n' >"$(printf 'files/\303\274\n\001 \\z\n\n')"
 printf -- '-\n' >files/--progress
 head -c 1 /dev/urandom >files/one

@@ -101,6 +101,28 @@ sim_thread_exit(void)
 	sim_fail("the stack could not be unwound");
 }
 
+struct guard {
+	void (*left)(void *arg);
+	void *arg;
+};
+
+static void
+guard_left(struct guard *g)
+{
+	if (g->left)
+		g->left(g->arg);
+}
+
+int
+conc__guard(int (*call)(void *arg), void (*left)(void *arg), void *arg)
+{
+	struct guard g __attribute__((cleanup(guard_left))) = {left, arg};
+	int rc = call(arg);
+
+	g.left = NULL;
+	return rc;
+}
+
 static void
 await(struct sim_thread *t, const char *site)
 {
