@@ -163,9 +163,9 @@ destroy_own_pool(const void *arg, void *result)
 /* The pool is freed while its submitter is still inside conc_submit; the fixture counts threads. */
 START_TEST(a_detached_task_destroys_its_pool)
 {
-	for (unsigned i = 0; i < seeds(); i++) {
+	for (int i = 0; i < seeds(); i++) {
 		conc_executor *pool = POOL(.workers = 2);
-		unsigned seed = i;
+		uint32_t seed = (uint32_t)i;
 
 		ck_assert_int_eq(finish(SUBMIT(pool, .fn = nothing_task)), 0);
 		jitter(&seed);

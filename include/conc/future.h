@@ -251,7 +251,8 @@ CONC_API int conc_promise_fail(conc_promise *p, int code);
 
 /*
  * conc_promise_destroy: free the promise.  An unfinished future fails with
- * -EPIPE: nobody will end it any more.  NULL is fine.
+ * -EPIPE: nobody will end it any more.  NULL is fine.  Whoever has seen the
+ * future end may call it, also while the call that ended it has not returned.
  */
 CONC_API void conc_promise_destroy(conc_promise *p);
 

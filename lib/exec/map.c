@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/raise.h"
+#include "base/thread.h"
 #include "exec/executor.h"
 
 struct map {
@@ -43,6 +44,7 @@ struct chunk {
 	int *codes;                /* of begin and on; or NULL: nobody asks */
 	int64_t due;               /* when it may be sent again, conc__now() */
 	int tries;                 /* runs of the item at so far */
+	bool obeyed; /* an item was asked to stop, and did */
 	bool began;  /* since it was sent */
 	bool again;  /* the item at is to run again, when due */
 	bool unsent; /* it holds items, and no task runs them; the caller's at all times */
@@ -118,7 +120,9 @@ run_chunk(const void *arg, void *result)
 		}
 		if (k->codes != NULL)
 			k->codes[k->at - k->begin] = code;
-		if (code == 0 || (code == -ECANCELED && conc__frame_asked(frame)))
+		if (code == -ECANCELED && conc__frame_asked(frame))
+			k->obeyed = true;
+		if (code == 0 || k->obeyed)
 			continue;
 		if (k->exception == NULL) {
 			k->exception = conc__exception_adopt(code, NULL);
@@ -142,7 +146,7 @@ stop(struct map *m, int answer)
 	if (m->stopped)
 		return;
 	m->stopped = true;
-	for (size_t i = 0; i < m->window; i++)
+	for (size_t i = 0; m->slots != NULL && i < m->window; i++)
 		if (m->slots[i].future != NULL)
 			(void)conc_future_cancel(m->slots[i].future);
 }
@@ -164,6 +168,8 @@ note_failure(struct map *m, size_t i, conc_exception *e)
 static void
 settle(struct map *m, struct chunk *k)
 {
+	conc_exception *caught;
+
 	k->unsent = false;
 	for (size_t i = k->at; k->codes != NULL && i < k->end; i++)
 		k->codes[i - k->begin] = -ECANCELED;
@@ -173,11 +179,13 @@ settle(struct map *m, struct chunk *k)
 	}
 	if (m->exception != NULL && m->o->stop_on_failure)
 		stop(m, 0);
+	caught = conc__caught_save();
 	for (size_t i = k->begin; m->o->on_item != NULL && i < k->at; i++)
 		m->o->on_item(i, k->codes[i - k->begin], m->o->user);
 	m->ended += k->at - k->begin;
 	if (m->o->on_progress != NULL && k->at > k->begin)
 		m->o->on_progress(m->ended, m->n, m->o->user);
+	conc__caught_restore(caught);
 }
 
 /* Put the next items into a free slot; false: there are no more. */
@@ -286,7 +294,7 @@ take(struct map *m, struct chunk *k, conc_future *f)
 	} else if (e != NULL) { /* the pool is broken */
 		note_failure(m, k->at, conc_exception_ref(e));
 		stop(m, 0);
-	} else if (k->at < k->end && !m->stopped && !k->unsent &&
+	} else if ((k->at < k->end || k->obeyed) && !m->stopped && !k->unsent &&
 	    (k->exception == NULL || !m->o->stop_on_failure)) {
 		stop(m, CONC_ESHUTDOWN); /* nobody else cancels our chunks */
 	}
@@ -317,19 +325,22 @@ holds_unsent(const struct map *m)
 	return false;
 }
 
-static void
-run(struct map *m)
+static int
+run(void *arg)
 {
+	struct map *m = arg;
 	conc_future *f;
 	void *slot;
 	int rc;
 
 	for (;;) {
-		conc_time until;
+		conc_time until, deadline = CONC_FOREVER;
 
 		send_some(m);
 		until = patience(m);
-		rc = conc_completions_next(m->awaited, &f, &slot, until);
+		if (!m->stopped && m->o->deadline.ns != 0)
+			deadline = m->o->deadline;
+		rc = conc__completions_next(m->awaited, &f, &slot, deadline, until);
 		if (rc == -ENOENT && (m->stopped || !holds_unsent(m)))
 			break;
 		if (rc == CONC_EFORKED) { /* a callback has forked, and this is the child */
@@ -353,6 +364,7 @@ run(struct map *m)
 			settle(m, &m->slots[i]);
 	for (size_t i = m->next; m->o->codes != NULL && i < m->n; i++)
 		m->o->codes[i] = -ECANCELED;
+	return 0;
 }
 
 /* How to cut: the window and the chunks. */
@@ -383,6 +395,33 @@ cut(struct map *m)
 	return 0;
 }
 
+/*
+ * The end of a map, also when an item that the calling thread had claimed
+ * leaves it by pthread_exit: then the others must be over before its stack goes.
+ */
+static void
+finish(void *arg)
+{
+	struct map *m = arg;
+	conc_time claim_no_more = {INT64_MAX - 1};
+	conc_future *f;
+
+	stop(m, 0);
+	while (conc_completions_next(m->awaited, &f, NULL, claim_no_more) == 0) {
+		(void)conc_future_exception(f); /* the hook hears of it no more */
+		conc_future_release(f);
+	}
+	for (size_t i = 0; m->slots != NULL && i < m->window; i++) {
+		conc_future_release(m->slots[i].future);
+		conc_exception_release(m->slots[i].exception);
+		if (m->o->codes == NULL)
+			conc__free(m->slots[i].codes);
+	}
+	conc__free(m->slots);
+	conc_exception_release(m->exception);
+	conc_completions_destroy(m->awaited);
+}
+
 int
 conc__map(conc_executor *ex, conc_fn *fn, size_t n, const void *args, size_t arg_size,
     void *results, size_t result_size, const conc_map_options *options)
@@ -407,16 +446,13 @@ conc__map(conc_executor *ex, conc_fn *fn, size_t n, const void *args, size_t arg
 	if (rc != 0)
 		return rc;
 	rc = cut(&m);
+	if (rc == 0)
+		rc = conc__guard(run, finish, &m);
 	if (rc == 0) {
-		run(&m);
 		rc = m.answer;
 		if (m.exception != NULL && (rc == 0 || rc == conc_exception_code(m.exception)))
 			rc = conc_reraise(m.exception);
-		conc_exception_release(m.exception);
 	}
-	for (size_t i = 0; m.slots != NULL && i < m.window && options->codes == NULL; i++)
-		conc__free(m.slots[i].codes);
-	conc__free(m.slots);
-	conc_completions_destroy(m.awaited);
+	finish(&m);
 	return rc;
 }

@@ -233,10 +233,11 @@ conc__frame_asked(const struct conc__frame *frame)
 
 /* A run of a task, on the stack of whoever runs it. */
 struct run {
-	struct conc__frame frame; /* first: conc__task_abandon casts it back */
+	struct conc__frame frame;
 	struct conc__task *task;
 	conc_exception *caught; /* what was current before */
 	int64_t began;
+	bool counted; /* this run, before an attempt to put the task back */
 };
 
 /* The task takes over the room that it asked for. */
@@ -254,7 +255,7 @@ take_room(struct conc__task *t, struct conc__frame *frame)
 
 /* Put t back for another run, if it may have one. */
 static bool
-retry(struct conc__task *t, const struct run *run, int code, int64_t now)
+retry(struct conc__task *t, struct run *run, int code, int64_t now)
 {
 	struct conc__extras *x = t->extras;
 	conc_executor *ex = t->future.executor;
@@ -266,6 +267,8 @@ retry(struct conc__task *t, const struct run *run, int code, int64_t now)
 	pause = x->backoff;
 	x->backoff = pause > INT64_MAX / 2 ? INT64_MAX : 2 * pause;
 	x->retries--;
+	ex->engine->counted(ex, CONC__DELAYED, now - run->began);
+	run->counted = true;
 	if (t->future.result_size > 0)
 		memset(t->future.result, 0, t->future.result_size);
 	return ex->engine->retry(ex, t, now > INT64_MAX - pause ? INT64_MAX : now + pause);
@@ -313,24 +316,10 @@ conclude(struct run *run, int code)
 	else
 		conc__free(frame->room);
 	/* relaxed: only a guess: did nobody of the program's run while it ended? */
-	quiet = t->extras == NULL && !(conc__load_relaxed(&t->future.state) & CONC__WAITED);
-	conc__task_end(t, phase, e, now - run->began);
+	quiet = phase == CONC__DONE && t->extras == NULL &&
+	    !(conc__load_relaxed(&t->future.state) & CONC__WAITED);
+	conc__task_end(t, phase, e, run->counted ? -1 : now - run->began);
 	return quiet ? now : 0;
-}
-
-void
-conc__task_abandon(void)
-{
-	struct conc__frame *frame = conc__self()->frame;
-
-	if (frame->callback || frame->item) {
-		conc__self()->frame = frame->outer;
-		return;
-	}
-	conc_clear();
-	(void)conc_raise_at(CONC_ECRASHED, NULL, NULL, 0, NULL,
-	    "the task ended its thread (pthread_exit)");
-	(void)conclude((struct run *)frame, CONC_ECRASHED);
 }
 
 static int
@@ -347,9 +336,10 @@ leave(void *arg)
 {
 	struct run *run = arg;
 
-	/* Frames further in, of an item or a callback, are gone with their functions. */
-	conc__self()->frame = &run->frame;
-	conc__task_abandon();
+	conc_clear();
+	(void)conc_raise_at(CONC_ECRASHED, NULL, NULL, 0, NULL,
+	    "the task ended its thread (pthread_exit)");
+	(void)conclude(run, CONC_ECRASHED);
 }
 
 int64_t

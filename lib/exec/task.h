@@ -82,12 +82,6 @@ int64_t conc__task_run(struct conc__task *t, int64_t now);
  */
 void conc__task_end(struct conc__task *t, uint32_t phase, conc_exception *e, int64_t ran);
 
-/*
- * This thread is being left by pthread_exit, in the middle of the task of its
- * innermost frame: end that task.
- */
-void conc__task_abandon(void);
-
 /* Was the task of this frame asked to stop, by cancel or by its pool? */
 bool conc__frame_asked(const struct conc__frame *frame);
 

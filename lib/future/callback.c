@@ -67,13 +67,17 @@ conc__future_fire(conc_future *f, const void *executor)
 int
 conc_future_on_done(conc_future *f, void (*callback)(conc_future *f, void *user), void *user)
 {
-	struct conc__callback *c;
+	struct conc__callback *c, here = {.call = callback, .future = f, .user = user};
 	bool fire = false;
 
 	if (f == NULL || callback == NULL)
 		return -EINVAL;
 	if (conc__future_forked(f))
 		return CONC_EFORKED;
+	if (conc__forked(f->generation)) { /* ended; who runs its callbacks may have stayed behind */
+		conc__frame_callback(f, NULL, call_back, &here);
+		return 0;
+	}
 	c = conc__malloc(sizeof *c);
 	if (c == NULL)
 		return -ENOMEM;

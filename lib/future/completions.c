@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "base/memory.h"
 #include "base/process.h"
+#include "base/thread.h"
 #include "future/frame.h"
 #include "future/future.h"
 #include <conc/future.h>
@@ -93,8 +94,12 @@ fire(struct conc__watcher *w, conc_future *f)
 	struct entry *e = (struct entry *)w;
 	conc_completions *c = e->set;
 
-	(void)f;
 	conc__mutex_lock(&c->lock);
+	if (!conc__future_ended(f)) { /* it was put back: perhaps who waits is to run it */
+		conc__condition_broadcast(&c->changed);
+		conc__mutex_unlock(&c->lock);
+		return;
+	}
 	remove_awaited(c, e);
 	make_ready(c, e);
 	if (c->bell >= 0)
@@ -123,13 +128,17 @@ conc_completions_add(conc_completions *c, conc_future *f, void *user)
 	if (e->next != NULL)
 		e->next->prev = e;
 	c->awaited = e;
+	conc__mutex_unlock(&c->lock);
+
+	if (!conc__future_link(f, &e->watcher)) {
+		fire(&e->watcher, f);
+		return 0;
+	}
+	conc__mutex_lock(&c->lock);
 	/* A worker that waits may now have something to run itself. */
 	if (c->waiting > 0)
 		conc__condition_broadcast(&c->changed);
 	conc__mutex_unlock(&c->lock);
-
-	if (!conc__future_link(f, &e->watcher))
-		fire(&e->watcher, f);
 	return 0;
 }
 
@@ -153,26 +162,46 @@ take(conc_completions *c, conc_future **f, void **user)
 	conc__free(e);
 }
 
+/* A claim, which the task may leave by pthread_exit. */
+struct claim {
+	conc_future *future; /* one reference */
+	conc_time deadline;
+	bool claimed;
+};
+
+static int
+claim(void *arg)
+{
+	struct claim *c = arg;
+
+	return conc__future_claim(c->future, c->deadline, &c->claimed);
+}
+
+static void
+claimed(void *arg)
+{
+	conc_future_release(((struct claim *)arg)->future);
+}
+
 /*
  * With the lock held, let go meanwhile: run one of the awaited futures on this
- * thread, if it may.  *claimed: look again.
+ * thread, if it may.  *again: look again.
  */
 static int
-claim_one(conc_completions *c, conc_time deadline, bool *claimed)
+claim_one(conc_completions *c, conc_time deadline, bool *again)
 {
-	conc_future *f = NULL;
+	struct claim one = {.deadline = deadline};
 	int rc;
 
-	*claimed = false;
-	for (struct entry *e = c->awaited; e != NULL && f == NULL; e = e->next)
+	for (struct entry *e = c->awaited; e != NULL && one.future == NULL; e = e->next)
 		if (conc__future_claimable(e->future, deadline))
-			f = conc_future_ref(e->future);
-	if (f == NULL)
+			one.future = conc_future_ref(e->future);
+	*again = one.future != NULL; /* also when another was faster: the next one may do */
+	if (one.future == NULL)
 		return 0;
 	conc__mutex_unlock(&c->lock);
-	rc = conc__future_claim(f, deadline, claimed);
-	*claimed = true; /* also when another was faster: the next one may do */
-	conc_future_release(f);
+	rc = conc__guard(claim, claimed, &one);
+	claimed(&one);
 	conc__mutex_lock(&c->lock);
 	return rc;
 }
@@ -191,7 +220,7 @@ awaits_itself(const conc_completions *c)
 
 /* With the lock held, let go meanwhile: until something is ready. */
 static int
-await_ready(conc_completions *c, conc_time deadline)
+await_ready(conc_completions *c, conc_time deadline, conc_time latest)
 {
 	conc_time until;
 	bool claimed;
@@ -200,7 +229,7 @@ await_ready(conc_completions *c, conc_time deadline)
 	while (c->ready == NULL) {
 		if (c->awaited == NULL)
 			return -ENOENT;
-		rc = conc__may_block(deadline);
+		rc = conc__may_block(latest);
 		if (rc != 0)
 			return rc;
 		if (awaits_itself(c))
@@ -210,7 +239,7 @@ await_ready(conc_completions *c, conc_time deadline)
 			return rc;
 		if (claimed)
 			continue;
-		until = deadline;
+		until = latest;
 		for (const struct entry *e = c->awaited; e != NULL; e = e->next)
 			until = conc__future_look_at(e->future, deadline, until);
 		c->waiting++;
@@ -224,6 +253,13 @@ await_ready(conc_completions *c, conc_time deadline)
 int
 conc_completions_next(conc_completions *c, conc_future **f, void **user, conc_time deadline)
 {
+	return conc__completions_next(c, f, user, deadline, deadline);
+}
+
+int
+conc__completions_next(
+    conc_completions *c, conc_future **f, void **user, conc_time deadline, conc_time until)
+{
 	int rc;
 
 	if (c == NULL || f == NULL)
@@ -231,7 +267,7 @@ conc_completions_next(conc_completions *c, conc_future **f, void **user, conc_ti
 	if (conc__forked(c->generation))
 		return CONC_EFORKED;
 	conc__mutex_lock(&c->lock);
-	rc = await_ready(c, deadline);
+	rc = await_ready(c, deadline, until);
 	if (rc == 0)
 		take(c, f, user);
 	conc__mutex_unlock(&c->lock);

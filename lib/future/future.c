@@ -18,7 +18,7 @@ conc__future_init(
 	f->source = source;
 	f->generation = generation;
 	/* relaxed: the future is not shared yet */
-	conc__store_relaxed(&f->refs, 2 * refs + 1);
+	conc__store_relaxed(&f->refs, CONC__PROGRAM * refs + 1);
 }
 
 bool
@@ -35,15 +35,34 @@ conc__future_win(conc_future *f, uint32_t to)
 	return true;
 }
 
-void
+/*
+ * f was put back: a worker that waits for it may run it now, or must know when.
+ * Whoever wins f needs the engine's lock to go on, which we hold: so f stays.
+ */
+static void
+nudge(conc_future *f)
+{
+	conc__futex_wake(&f->state, INT32_MAX);
+	conc__lock_acquire(&f->lock, CONC__RANK_FUTURE);
+	for (struct conc__watcher *w = f->watchers; w != NULL; w = w->next)
+		w->fire(w, f);
+	conc__lock_release(&f->lock, CONC__RANK_FUTURE);
+}
+
+bool
 conc__future_put_back(conc_future *f, uint32_t to)
 {
 	/* relaxed: only a guess for the swap below */
 	uint32_t state = conc__load_relaxed(&f->state);
 
-	/* release: pairs with conc__future_win, and with conc__future_phase for the due time */
-	while (!conc__cas_weak_acq_rel(&f->state, &state, (state & ~(uint32_t)CONC__PHASE) | to))
-		continue;
+	do {
+		if (to == CONC__DELAYED && (state & CONC__ASKED))
+			return false;
+		/* release: pairs with conc__future_win, and with conc__future_phase for the due time */
+	} while (!conc__cas_weak_acq_rel(&f->state, &state, (state & ~(uint32_t)CONC__PHASE) | to));
+	if (state & CONC__WAITED)
+		nudge(f);
+	return true;
 }
 
 /* Set flag unless f has ended; return the state from before. */
@@ -72,6 +91,8 @@ conc__future_link(conc_future *f, struct conc__watcher *w)
 {
 	bool linked;
 
+	if (conc__forked(f->generation)) /* it has ended, and its lock may be held for ever */
+		return false;
 	conc__lock_acquire(&f->lock, CONC__RANK_FUTURE);
 	linked = conc__future_watch(f);
 	if (linked) {
@@ -97,6 +118,8 @@ take_off(struct conc__watcher *w)
 void
 conc__future_unlink(conc_future *f, struct conc__watcher *w)
 {
+	if (conc__forked(f->generation))
+		return;
 	/* The lock also when w has fired: whoever fires is done with w once he lets go. */
 	conc__lock_acquire(&f->lock, CONC__RANK_FUTURE);
 	if (w->link != NULL)
@@ -152,7 +175,7 @@ conc__future_end(conc_future *f, uint32_t phase, conc_exception *e)
 	if (state & CONC__WAITED) /* else nobody waits: no lock, no system call */
 		wake(f);
 	/* relaxed: if the program drops its last reference only now, conc__future_leave tells */
-	if (phase == CONC__FAILED && conc__load_relaxed(&f->refs) == 1)
+	if (phase == CONC__FAILED && conc__load_relaxed(&f->refs) < CONC__PROGRAM)
 		tell_if_unlooked(f);
 }
 
@@ -177,6 +200,13 @@ dispose(conc_future *f)
 }
 
 void
+conc__future_stay(conc_future *f)
+{
+	/* relaxed: the caller holds the first one, so f cannot go meanwhile */
+	(void)conc__add_relaxed(&f->refs, 1);
+}
+
+void
 conc__future_leave(conc_future *f)
 {
 	/* pairs with the other holders' release: what they did to f comes before the free */
@@ -189,7 +219,7 @@ conc_future_ref(conc_future *f)
 {
 	/* relaxed: the caller holds a reference, so f cannot go meanwhile */
 	if (f != NULL)
-		(void)conc__add_relaxed(&f->refs, 2);
+		(void)conc__add_relaxed(&f->refs, CONC__PROGRAM);
 	return f;
 }
 
@@ -205,12 +235,12 @@ conc_future_release(conc_future *f)
 	do {
 		/* The program's last reference: tell before it is given up, for then the source
 		 * may free f at any time.  If f ends only after this look, the source tells. */
-		if (refs <= 3 && conc__future_phase(f) == CONC__FAILED &&
+		if (refs < 2 * CONC__PROGRAM && conc__future_phase(f) == CONC__FAILED &&
 		    !conc__forked(f->generation))
 			tell_if_unlooked(f);
 		/* pairs with the other holders' release: what they did to f comes before the free */
-	} while (!conc__cas_weak_acq_rel(&f->refs, &refs, refs - 2));
-	if (refs == 2)
+	} while (!conc__cas_weak_acq_rel(&f->refs, &refs, refs - CONC__PROGRAM));
+	if (refs == CONC__PROGRAM)
 		dispose(f);
 }
 

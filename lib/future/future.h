@@ -52,6 +52,9 @@ enum {
 	CONC__LOOKED = 32,
 };
 
+/* The weight of a program's reference in the count. */
+#define CONC__PROGRAM 4u
+
 /* What a future's source can do.  Any but free may be NULL. */
 struct conc__source {
 	void (*free)(conc_future *f); /* the last reference is gone */
@@ -69,7 +72,7 @@ struct conc__source {
 /* Someone on a future's list of watchers; his memory until he is unlinked. */
 struct conc__watcher {
 	struct conc__watcher *next, **link; /* link NULL: on no list */
-	/* f has ended: called once, under f's lock, already unlinked; only wakes */
+	/* Under f's lock, only to wake: f has ended, and w is off the list; or f was put back */
 	void (*fire)(struct conc__watcher *w, conc_future *f);
 };
 
@@ -77,7 +80,7 @@ struct conc__callback;
 
 struct conc_future {
 	conc__atomic_u32 state;
-	conc__atomic_u32 refs; /* 2 for each reference of the program, 1 for the source */
+	conc__atomic_u32 refs; /* CONC__PROGRAM for each of the program's, 1 for the source's one or two */
 	struct conc__lock lock; /* guards watchers, callbacks, firing */
 	uint32_t generation;
 	uint32_t firing;   /* 0: callbacks wait for the end; 1: someone runs them; 2: whoever adds one runs it */
@@ -101,8 +104,12 @@ void conc__future_init(
  */
 bool conc__future_win(conc_future *f, uint32_t to);
 
-/* Put f, RUNNING by this thread, back: PENDING or DELAYED. */
-void conc__future_put_back(conc_future *f, uint32_t to);
+/*
+ * Put f, RUNNING by this thread, back: PENDING; or DELAYED, unless it was asked
+ * to stop: then return false.  The engine's lock is held, without which nobody
+ * who wins f can go on.
+ */
+bool conc__future_put_back(conc_future *f, uint32_t to);
 
 /*
  * End f, once, by the winner: DONE (result has been written), FAILED (takes
@@ -110,6 +117,7 @@ void conc__future_put_back(conc_future *f, uint32_t to);
  * give up the source's reference, after which f may be gone.
  */
 void conc__future_end(conc_future *f, uint32_t phase, conc_exception *e);
+void conc__future_stay(conc_future *f); /* a second one, for a while */
 void conc__future_leave(conc_future *f);
 
 /* The phase now; with it whatever was written before it. */
@@ -171,6 +179,10 @@ conc_time conc__future_look_at(const conc_future *f, conc_time deadline, conc_ti
  * block for it.  Return 0, or the wait's code: -EAGAIN.
  */
 int conc__future_claim(conc_future *f, conc_time deadline, bool *claimed);
+
+/* conc_completions_next, that sleeps until then at most, but claims as if until the deadline. */
+int conc__completions_next(conc_completions *c, conc_future **f, void **user, conc_time deadline,
+    conc_time until);
 
 /* This thread is handed f's failure: it becomes current, and counts as looked at.  Return its code. */
 int conc__future_receive(conc_future *f);

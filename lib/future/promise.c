@@ -62,6 +62,15 @@ win(conc_promise *p)
 	return conc__future_win(&p->future, CONC__FINISHING) ? 0 : CONC_ESTATE;
 }
 
+/* End what we have won.  Whoever waits may destroy the promise at once. */
+static void
+end(conc_promise *p, uint32_t phase, conc_exception *e)
+{
+	conc__future_stay(&p->future);
+	conc__future_end(&p->future, phase, e);
+	conc__future_leave(&p->future);
+}
+
 int
 conc_promise_finish(conc_promise *p, const void *data, size_t size)
 {
@@ -76,7 +85,7 @@ conc_promise_finish(conc_promise *p, const void *data, size_t size)
 		return rc;
 	if (size > 0)
 		memcpy(p->room, data, size);
-	conc__future_end(&p->future, CONC__DONE, NULL);
+	end(p, CONC__DONE, NULL);
 	return 0;
 }
 
@@ -89,7 +98,7 @@ conc_promise_fail(conc_promise *p, int code)
 		return -EINVAL;
 	rc = win(p);
 	if (rc == 0)
-		conc__future_end(&p->future, CONC__FAILED, conc__exception_adopt(code, NULL));
+		end(p, CONC__FAILED, conc__exception_adopt(code, NULL));
 	return rc;
 }
 

@@ -33,12 +33,13 @@ may_claim(const conc_future *f, conc_time deadline)
 conc_time
 conc__future_look_at(const conc_future *f, conc_time deadline, conc_time until)
 {
-	if (may_claim(f, deadline) && conc__future_phase(f) == CONC__DELAYED) {
-		int64_t due = f->source->due(f);
+	uint32_t phase = may_claim(f, deadline) ? conc__future_phase(f) : CONC__DONE;
+	int64_t due = phase == CONC__PENDING ? 0 : INT64_MAX;
 
-		if (due < until.ns)
-			until.ns = due;
-	}
+	if (phase == CONC__DELAYED)
+		due = f->source->due(f);
+	if (due < until.ns)
+		until.ns = due;
 	return until;
 }
 
@@ -97,6 +98,7 @@ conc_future_wait(conc_future *f, conc_time deadline)
  * The word of a conc_wait: how many futures it still lacks, or ENOUGH.
  */
 #define ENOUGH UINT32_C(0x80000000)
+#define AGAIN UINT32_C(0x40000000) /* one was put back: perhaps this thread is to run it */
 
 struct set {
 	conc__atomic_u32 lack;
@@ -111,29 +113,32 @@ struct member {
 static bool
 enough(uint32_t lack)
 {
-	return lack == 0 || (lack & ENOUGH) != 0;
+	return (lack & ~AGAIN) == 0 || (lack & ENOUGH) != 0;
 }
 
-/* f has ended; under its lock, or by the waiter himself. */
+/* f has ended, or was put back; under its lock, or by the waiter himself. */
 static void
 fire(struct conc__watcher *w, conc_future *f)
 {
 	struct set *s = ((struct member *)w)->set;
-	uint32_t lack;
+	uint32_t lack, phase = conc__future_phase(f);
 
-	if (s->how == CONC_ANY ||
-	    (s->how == CONC_FIRST_EXCEPTION && conc__future_phase(f) == CONC__FAILED)) {
+	if (phase < CONC__DONE) {
+		/* pairs with the load in block(): it was put back before the word */
+		lack = conc__or_acq_rel(&s->lack, AGAIN) | AGAIN;
+	} else if (s->how == CONC_ANY ||
+	    (s->how == CONC_FIRST_EXCEPTION && phase == CONC__FAILED)) {
 		/* pairs with the load in block(): f's end comes before the word */
 		lack = conc__or_acq_rel(&s->lack, ENOUGH) | ENOUGH;
 	} else {
 		/* pairs with the load in block(): f's end comes before the word */
 		lack = conc__sub_acq_rel(&s->lack, 1) - 1;
 	}
-	if (enough(lack))
+	if (enough(lack) || (lack & AGAIN))
 		conc__futex_wake(&s->lack, 1); /* the one who blocks below */
 }
 
-/* Sleep until the set has enough: 0; or the deadline: -ETIMEDOUT. */
+/* Sleep until the set has enough: 0; or one was put back: -EINTR; or the deadline: -ETIMEDOUT. */
 static int
 block(struct set *s, conc_time deadline)
 {
@@ -144,6 +149,8 @@ block(struct set *s, conc_time deadline)
 		lack = conc__load_acquire(&s->lack);
 		if (enough(lack))
 			return 0;
+		if (lack & AGAIN)
+			return -EINTR;
 		if (conc__passed(deadline))
 			return -ETIMEDOUT;
 		(void)conc__futex_wait(&s->lack, lack, deadline); /* woken by fire() */
@@ -209,10 +216,11 @@ watch_all(conc_future *const f[], size_t n, conc_wait_how how, conc_time deadlin
 {
 	struct member few[8], *m = few;
 	struct set s = {.how = how};
+	conc_time until = deadline;
 	int rc;
 
 	if (n > sizeof few / sizeof *few) {
-		m = n < ENOUGH && n <= SIZE_MAX / sizeof *m ? conc__malloc(n * sizeof *m) : NULL;
+		m = n < AGAIN && n <= SIZE_MAX / sizeof *m ? conc__malloc(n * sizeof *m) : NULL;
 		if (m == NULL)
 			return -ENOMEM;
 	}
@@ -223,7 +231,12 @@ watch_all(conc_future *const f[], size_t n, conc_wait_how how, conc_time deadlin
 		if (!conc__future_link(f[i], &m[i].watcher))
 			fire(&m[i].watcher, f[i]);
 	}
-	rc = block(&s, deadline);
+	/* Now that we hear of what is put back: what was until now? */
+	for (size_t i = 0; i < n; i++)
+		until = conc__future_look_at(f[i], deadline, until);
+	rc = block(&s, until);
+	if (rc == -ETIMEDOUT && until.ns != deadline.ns)
+		rc = -EINTR;
 	for (size_t i = 0; i < n; i++)
 		conc__future_unlink(f[i], &m[i].watcher);
 	if (m != few)
@@ -244,18 +257,12 @@ conc_wait(conc_future *const f[], size_t n, conc_wait_how how, conc_time deadlin
 	if (n == 0 || satisfied(f, n, how))
 		return 0;
 	rc = may_block_for(f, n, how, deadline);
-	while (rc == 0) {
-		conc_time until = deadline;
-
+	if (rc != 0)
+		return rc;
+	do {
 		rc = claim_some(f, n, how, deadline);
-		if (rc != 0 || satisfied(f, n, how))
-			break;
-		for (size_t i = 0; i < n; i++)
-			until = conc__future_look_at(f[i], deadline, until);
-		rc = watch_all(f, n, how, until);
-		if (rc == 0 || until.ns == deadline.ns)
-			break;
-		rc = rc == -ETIMEDOUT ? 0 : rc; /* something is due again */
-	}
+		if (rc == 0 && !satisfied(f, n, how))
+			rc = watch_all(f, n, how, deadline);
+	} while (rc == -EINTR); /* something was put back, or is due again */
 	return rc;
 }

@@ -85,6 +85,7 @@ struct conc__pool {
 	struct conc__worker *idle;    /* the last that parked is on top */
 	struct conc__worker *gone;    /* whose threads are to be joined */
 	int live;                     /* on the list of workers */
+	int leaving;                  /* of those, the ones that will take no more tasks */
 	int target;                   /* how many there may be */
 	int coming;                   /* called, but not yet at the lock */
 	int starting;                 /* started for the queue, but not yet at the lock */

@@ -141,7 +141,8 @@ conc__pool_destroy(conc_executor *ex)
 	struct conc__pool *p = (struct conc__pool *)ex;
 
 	if (conc__forked(ex->generation)) {
-		free_forked(p);
+		if (!conc__pool_inside(p)) /* else this thread stands on it until it ends */
+			free_forked(p);
 		return;
 	}
 	if (conc__pool_inside(p) || conc__self()->callbacks > 0) {

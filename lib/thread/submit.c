@@ -123,8 +123,7 @@ void
 conc__pool_withdraw(conc_executor *ex, struct conc__task *t)
 {
 	struct conc__pool *p = (struct conc__pool *)ex;
-
-	struct conc__worker *called;
+	struct conc__worker *called = NULL;
 
 	conc__mutex_lock(&p->lock);
 	conc__pool_remove(p, t);
@@ -148,31 +147,27 @@ conc__pool_claim(conc_executor *ex, struct conc__task *t)
 {
 	struct conc__pool *p = (struct conc__pool *)ex;
 	struct conc__worker *called = NULL;
-	bool over;
+	bool over, elsewhere;
 	int rc = 0;
 
 	conc__mutex_lock(&p->lock);
 	conc__pool_remove(p, t);
-	(void)conc__pool_tend(p, &called);
 	over = p->mode >= CONC__CANCEL; /* what was queued is not to begin any more */
-	if (over || !short_of_stack(p)) {
-		conc__mutex_unlock(&p->lock);
-		conc__worker_wake(called);
-		if (over) {
-			conc__task_end(t, CONC__CANCELLED, NULL, -1);
-			return 0;
-		}
-		(void)conc__task_run(t, 0);
-		return 0;
-	}
 	/* One more worker, beyond the target until it is done, has a fresh stack. */
-	if (conc__worker_start(p, t) != 0) {
+	elsewhere = !over && short_of_stack(p);
+	if (elsewhere && conc__worker_start(p, t) != 0) {
 		rc = -EAGAIN;
-		conc__future_put_back(&t->future, CONC__PENDING);
+		(void)conc__future_put_back(&t->future, CONC__PENDING);
 		(void)enqueue(p, t, &called); /* there is a worker: this one */
+	} else {
+		(void)conc__pool_tend(p, &called);
 	}
 	conc__mutex_unlock(&p->lock);
 	conc__worker_wake(called);
+	if (over)
+		conc__task_end(t, CONC__CANCELLED, NULL, -1);
+	else if (!elsewhere)
+		(void)conc__task_run(t, 0);
 	return rc;
 }
 
@@ -184,10 +179,10 @@ conc__pool_retry(conc_executor *ex, struct conc__task *t, int64_t due)
 	bool again;
 
 	conc__mutex_lock(&p->lock);
-	again = p->mode < CONC__CANCEL && p->broken == NULL;
+	stamp(t, due);
+	again = p->mode < CONC__CANCEL && p->broken == NULL &&
+	    conc__future_put_back(&t->future, CONC__DELAYED);
 	if (again) {
-		stamp(t, due);
-		conc__future_put_back(&t->future, CONC__DELAYED);
 		conc__queue_delay(&p->queue, t, due);
 		/* Somebody must know when it is due. */
 		if (conc__pool_tend(p, &called) != 0) {

@@ -52,10 +52,11 @@ pool_counted(conc_executor *ex, uint32_t phase, int64_t ran)
 		conc__count(&t->run_time, (uint64_t)ran);
 		conc__count(&t->running, (uint64_t)-1);
 	}
-	conc__count(phase == CONC__DONE     ? &t->done
-		: phase == CONC__FAILED ? &t->failed
-					: &t->cancelled,
-	    1);
+	if (phase >= CONC__DONE)
+		conc__count(phase == CONC__DONE     ? &t->done
+			: phase == CONC__FAILED ? &t->failed
+						: &t->cancelled,
+		    1);
 	tally_end(p, t);
 }
 
@@ -124,7 +125,7 @@ static void
 pool_stats(conc_executor *ex, conc_stats *s)
 {
 	struct conc__pool *p = (struct conc__pool *)ex;
-	struct conc__worker *called;
+	struct conc__worker *called = NULL;
 
 	conc__mutex_lock(&p->lock);
 	conc__pool_collect(p, false);

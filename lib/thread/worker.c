@@ -100,9 +100,8 @@ conc__pool_tend(struct conc__pool *p, struct conc__worker **called)
 {
 	int rc;
 
-	*called = NULL;
 	for (;;) {
-		if (p->idle != NULL ? p->coming > 0 : p->live >= p->target)
+		if (p->idle != NULL ? p->coming > 0 : p->live - p->leaving >= p->target)
 			return 0;
 		if (p->idle == NULL)
 			conc__pool_collect(p, false); /* to count those that wait */
@@ -112,11 +111,13 @@ conc__pool_tend(struct conc__pool *p, struct conc__worker **called)
 				return 0;
 			continue; /* one more has come */
 		}
-		*called = call_idle(p);
-		if (*called != NULL)
+		if (p->idle != NULL) {
+			*called = call_idle(p);
 			return 0;
+		}
 		rc = conc__worker_start(p, NULL);
-		if (rc != 0)
+		/* None to be had: the next submitter is to tell, perhaps there is one then. */
+		if (rc != 0 && conc__inbox_arm(&p->inbox))
 			return p->live > 0 ? 0 : rc;
 	}
 }
@@ -148,7 +149,10 @@ park(struct conc__worker *w)
 	struct conc__pool *p = w->pool;
 	int64_t timeout = p->options.idle_timeout;
 	conc_time leave = timeout > 0 ? conc_after(timeout) : CONC_FOREVER;
-	conc_time deadline = {conc__queue_due(&p->queue)};
+	conc_time deadline = CONC_FOREVER;
+
+	if (conc__pool_has_work(p)) /* else what is delayed is not for us: a flush will end it */
+		deadline.ns = conc__queue_due(&p->queue);
 
 	if (leave.ns < deadline.ns)
 		deadline = leave;
@@ -203,7 +207,10 @@ fold(struct conc__pool *p, const struct conc__tally *from)
 	conc__count(&p->past.run_time, conc__load_relaxed(&from->run_time));
 }
 
-/* Not under the lock: the end of a worker's life; w, and perhaps its pool, are gone after it. */
+/*
+ * With the lock held: the end of a worker's life.  w, and perhaps its pool, are
+ * gone after it.
+ */
 static void
 leave(struct conc__worker *w)
 {
@@ -212,22 +219,25 @@ leave(struct conc__worker *w)
 	bool last;
 	int rc;
 
+	p->leaving++;
+	conc__mutex_unlock(&p->lock);
 	if (w->stage == CONC__WORKING) {
 		w->stage = CONC__LEAVING;
 		if (p->options.fini != NULL)
 			p->options.fini(p->options.user);
 	}
 	conc__mutex_lock(&p->lock);
-	for (link = &p->workers; *link != w; link = &(*link)->next)
-		continue;
-	*link = w->next;
 	p->live--;
+	p->leaving--;
 	if (p->live == 0)
 		conc__pool_collect(p, true); /* submitters are to see that there is no worker */
-	fold(p, &w->tally);
 	/* What was left for us, another must do. */
 	while ((rc = conc__pool_tend(p, &called)) != 0)
 		conc__pool_fail_all(p, rc);
+	for (link = &p->workers; *link != w; link = &(*link)->next)
+		continue;
+	*link = w->next;
+	fold(p, &w->tally); /* what we failed above is in it */
 	conc__pool_ended(p, w->ended);
 	if (p->live == 0)
 		conc__condition_broadcast(&p->over);
@@ -287,7 +297,7 @@ work(struct conc__worker *w)
 		w->ended = 0;
 		t = w->first;
 		w->first = NULL;
-		if (t == NULL && p->live > p->target)
+		if (t == NULL && p->live - p->leaving > p->target)
 			return;
 		if (t == NULL && conc__pool_has_work(p))
 			t = conc__pool_take(p, CONC__RUNNING, true);
@@ -299,6 +309,7 @@ work(struct conc__worker *w)
 			now = conc__now();
 			continue;
 		}
+		called = NULL;
 		(void)conc__pool_tend(p, &called);
 		conc__mutex_unlock(&p->lock);
 		conc__worker_wake(called);
@@ -324,6 +335,7 @@ worker_main(void *arg)
 		code = p->options.init(p->options.user);
 	if (code != 0) {
 		break_pool(w, conc__exception_adopt(code, NULL));
+		conc__mutex_lock(&p->lock);
 	} else {
 		w->stage = CONC__WORKING;
 		conc__mutex_lock(&p->lock);
@@ -332,7 +344,6 @@ worker_main(void *arg)
 		work(w);
 		if (conc__forked(p->executor.generation))
 			return;
-		conc__mutex_unlock(&p->lock);
 	}
 	leave(w);
 }
@@ -344,13 +355,16 @@ worker_aborted(void *arg)
 	struct conc__worker *w = arg;
 	struct conc__self *self = conc__self();
 
-	while (self->frame != NULL)
-		conc__task_abandon();
+	/* The tasks have ended on the way here; what is left are callbacks, gone with their stack. */
+	self->frame = NULL;
 	self->callbacks = 0;
 	if (conc__forked(w->pool->executor.generation))
 		return;
 	if (w->stage == CONC__STARTING)
 		break_pool(w, conc__exception_make(CONC_ECRASHED, NULL, NULL,
 				  "init ended its thread (pthread_exit)"));
+	conc__mutex_lock(&w->pool->lock);
+	if (w->stage == CONC__LEAVING)
+		w->pool->leaving--; /* it was left in fini: once more from there */
 	leave(w);
 }
