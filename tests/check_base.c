@@ -45,7 +45,7 @@ START_TEST(memory_is_zeroed_kept_and_copied)
 }
 END_TEST
 
-static volatile size_t too_much = SIZE_MAX / 2;
+static volatile size_t too_much = PTRDIFF_MAX; /* refused here: no allocator is asked */
 
 START_TEST(memory_that_there_is_not)
 {
@@ -57,22 +57,6 @@ START_TEST(memory_that_there_is_not)
 	conc__free(p);
 }
 END_TEST
-
-/* A sanitizer would end the program there, but it asks these first. */
-__attribute__((visibility("default"))) const char *__asan_default_options(void);
-__attribute__((visibility("default"))) const char *__tsan_default_options(void);
-
-const char *
-__asan_default_options(void)
-{
-	return "allocator_may_return_null=1";
-}
-
-const char *
-__tsan_default_options(void)
-{
-	return "allocator_may_return_null=1";
-}
 
 /* --- futexes --- */
 
@@ -252,6 +236,35 @@ START_TEST(condition_etimedout)
 }
 END_TEST
 
+static void *
+try_mutex(void *arg)
+{
+	bool taken = conc__mutex_try(&mutex);
+
+	if (taken)
+		conc__mutex_unlock(&mutex);
+	*(bool *)arg = taken;
+	return NULL;
+}
+
+START_TEST(mutex_try_takes_it_where_it_is_free)
+{
+	pthread_t other;
+	bool taken;
+
+	ck_assert_int_eq(conc__mutex_init(&mutex, CONC__RANK_POOL), 0);
+	for (int held = 0; held < 2; held++) {
+		if (held)
+			conc__mutex_lock(&mutex);
+		ck_assert_int_eq(pthread_create(&other, NULL, try_mutex, &taken), 0);
+		pthread_join(other, NULL);
+		ck_assert_int_eq(taken, !held);
+	}
+	conc__mutex_unlock(&mutex);
+	conc__mutex_destroy(&mutex);
+}
+END_TEST
+
 static void
 climb_down(void)
 {
@@ -401,6 +414,7 @@ main(void)
 	tcase_add_test(tc, small_lock_excludes);
 	tcase_add_test(tc, condition_wakes_who_waits);
 	tcase_add_test(tc, condition_etimedout);
+	tcase_add_test(tc, mutex_try_takes_it_where_it_is_free);
 	tcase_add_test(tc, ranks_only_grow);
 	tc = new_case(s, "self");
 	tcase_add_test(tc, self_is_each_threads_own);

@@ -252,8 +252,9 @@ START_TEST(warning_is_the_first_level)
 }
 END_TEST
 
-START_TEST(unknown_levels_are_ignored)
+START_TEST(what_makes_no_sense_is_ignored)
 {
+	const wchar_t strange[] = {0x263A, 0}; /* no byte stands for it in the C locale */
 	struct seen seen = {0};
 
 	ck_assert_int_eq(conc_set_log(note, &seen, CONC_LOG_DEBUG), 0);
@@ -261,6 +262,9 @@ START_TEST(unknown_levels_are_ignored)
 	conc_log((conc_log_level)17, "x");
 	conc_log((conc_log_level)-1, "x");
 	conc_log(CONC_LOG_ERROR, no_format, 0);
+	errno = EDOM;
+	conc_log(CONC_LOG_ERROR, "%ls", strange);
+	ck_assert_int_eq(errno, EDOM);
 	ck_assert_int_eq(seen.calls, 0);
 	conc_set_log(NULL, NULL, CONC_LOG_WARNING);
 }
@@ -475,7 +479,7 @@ main(void)
 	tc = new_case(s, "levels");
 	tcase_add_test(tc, levels_below_the_set_one_are_dropped);
 	tcase_add_test(tc, warning_is_the_first_level);
-	tcase_add_test(tc, unknown_levels_are_ignored);
+	tcase_add_test(tc, what_makes_no_sense_is_ignored);
 	tcase_add_test(tc, set_log_einval_unknown_level);
 	tc = new_case(s, "handlers");
 	tcase_add_test(tc, handler_gets_the_record);

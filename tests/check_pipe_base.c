@@ -7,6 +7,7 @@
 #include "tests/common.h"
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 static void
 check_flags(int fd)
@@ -64,6 +65,24 @@ START_TEST(descriptors_ebadf)
 	ck_assert_int_eq(conc__close(-1), -EBADF);
 	ck_assert_int_eq(conc__nonblocking(-1), -EBADF);
 	ck_assert_int_eq(conc__pipe_resize(-1, 4096), -EBADF);
+}
+END_TEST
+
+START_TEST(pipe_emfile)
+{
+	int ends[2] = {-7, -7}, free_one = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct rlimit before, few;
+
+	ck_assert_int_ge(free_one, 0);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = (rlim_t)free_one + 1;
+	close(free_one); /* one is left, and a pipe takes two */
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(conc__pipe(ends), -EMFILE);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_int_eq(ends[0], -7);
+	ck_assert_int_eq(ends[1], -7);
 }
 END_TEST
 
@@ -308,6 +327,7 @@ main(void)
 	tcase_add_test(tc, pipe_carries_bytes);
 	tcase_add_test(tc, read_and_write_eagain);
 	tcase_add_test(tc, descriptors_ebadf);
+	tcase_add_test(tc, pipe_emfile);
 	tcase_add_test(tc, write_epipe_without_a_signal);
 	tcase_add_test(tc, pipe_holds_what_resize_says);
 	tc = new_case(s, "poll");

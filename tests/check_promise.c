@@ -2,23 +2,8 @@
 /*
  * Promises: futures that the program ends itself, once.
  */
+#include "base/fork.h"
 #include "tests/future.h"
-
-/* Sanitizers' allocators die of huge sizes, unless told to refuse as malloc does. */
-CONC_API const char *__asan_default_options(void);
-CONC_API const char *__tsan_default_options(void);
-
-const char *
-__asan_default_options(void)
-{
-	return "allocator_may_return_null=1";
-}
-
-const char *
-__tsan_default_options(void)
-{
-	return "allocator_may_return_null=1";
-}
 
 START_TEST(finish_hands_the_result_over)
 {
@@ -219,6 +204,31 @@ START_TEST(promise_enomem)
 }
 END_TEST
 
+/* Without memory for the fork handler nothing is made that it would have to know of. */
+static void
+create_without_fork_handler(void)
+{
+	uint32_t generation;
+	conc_completions *c = NULL;
+	conc_promise *p = NULL;
+	conc_future *f = NULL;
+
+	ck_assert_int_eq(conc__generation(&generation), 0);
+	/* relaxed: one thread; as if it could not have been installed */
+	conc__store_relaxed(&conc__generation_now, 0);
+	ck_assert_int_eq(conc_promise_create(&p, 1, &f), -ENOMEM);
+	ck_assert_int_eq(conc_completions_create(&c), -ENOMEM);
+	ck_assert_ptr_null(p);
+	ck_assert_ptr_null(f);
+	ck_assert_ptr_null(c);
+}
+
+START_TEST(create_enomem_without_fork_handler)
+{
+	ck_assert_int_eq(run_in_child(create_without_fork_handler), 0);
+}
+END_TEST
+
 static conc_promise *inherited;
 static conc_future *inherited_future;
 
@@ -358,6 +368,7 @@ main(void)
 	tcase_add_loop_test(tc, finish_emsgsize, 0, 5);
 	tcase_add_test(tc, promise_einval);
 	tcase_add_loop_test(tc, promise_enomem, 0, 4);
+	tcase_add_test(tc, create_enomem_without_fork_handler);
 	tcase_add_test(tc, promise_eforked);
 	return run_suite(s);
 }

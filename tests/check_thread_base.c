@@ -98,6 +98,21 @@ START_TEST(name_is_cut_to_15_bytes)
 }
 END_TEST
 
+static void
+lose_the_name(void *arg)
+{
+	pthread_setname_np(pthread_self(), "");
+	tell(arg);
+}
+
+START_TEST(a_thread_without_a_name_is_main)
+{
+	start((struct conc__thread_options){.cpu = -1, .name = "x", .main = lose_the_name});
+	conc__thread_join(told.handle);
+	ck_assert_str_eq(told.name, "main");
+}
+END_TEST
+
 START_TEST(signals_are_blocked_but_some)
 {
 	static const int left[] = {
@@ -212,6 +227,20 @@ START_TEST(aborted_runs_when_main_is_left)
 	conc__thread_join(told.handle);
 	ck_assert_int_eq(told.calls, 1);
 	ck_assert_int_eq(told.aborted, 1);
+}
+END_TEST
+
+/* The thread is left, and nobody asked to be told. */
+START_TEST(main_may_be_left_without_aborted)
+{
+	told = (struct told){0};
+	ck_assert_int_eq(conc__thread_start(&told.handle,
+			     &(struct conc__thread_options){
+				 .cpu = -1, .main = leave, .arg = &told}),
+	    0);
+	conc__thread_join(told.handle);
+	ck_assert_int_eq(told.calls, 1);
+	ck_assert_int_eq(told.aborted, 0);
 }
 END_TEST
 
@@ -333,6 +362,18 @@ START_TEST(quota_none)
 }
 END_TEST
 
+START_TEST(quota_of_a_path_too_long)
+{
+	char text[6000];
+
+	memset(text, 'x', sizeof text);
+	memcpy(text, "1:cpu,", 6);
+	strcpy(text + sizeof text - 5, ":/a\n");
+	put("/proc/self/cgroup", text);
+	ck_assert_int_eq(conc__cpu_quota(root), INT_MAX);
+}
+END_TEST
+
 START_TEST(quota_v2_is_rounded_up)
 {
 	put("/proc/self/cgroup", "0::/a\n");
@@ -425,12 +466,14 @@ main(void)
 
 	tcase_add_test(tc, start_and_join);
 	tcase_add_test(tc, name_is_cut_to_15_bytes);
+	tcase_add_test(tc, a_thread_without_a_name_is_main);
 	tcase_add_test(tc, signals_are_blocked_but_some);
 	tcase_add_test(tc, stack_is_as_large_as_asked);
 	tcase_add_test(tc, smallest_stack_is_rounded_up);
 	tcase_add_test(tc, start_fails_for_a_stack_too_large);
 	tcase_add_test(tc, cpu_is_the_nth_usable_in_turn);
 	tcase_add_test(tc, aborted_runs_when_main_is_left);
+	tcase_add_test(tc, main_may_be_left_without_aborted);
 	tcase_add_test(tc, detached_by_the_starter);
 	tcase_add_test(tc, detached_by_itself);
 	tcase_add_test(tc, joined_by_another_thread);
@@ -440,6 +483,7 @@ main(void)
 	tc = new_case(s, "quota");
 	tcase_add_checked_fixture(tc, make_root, remove_root);
 	tcase_add_test(tc, quota_none);
+	tcase_add_test(tc, quota_of_a_path_too_long);
 	tcase_add_test(tc, quota_v2_is_rounded_up);
 	tcase_add_test(tc, quota_v2_of_an_ancestor);
 	tcase_add_test(tc, quota_v2_of_a_path_that_is_not_there);

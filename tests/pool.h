@@ -10,22 +10,6 @@
 #include <conc/conc.h>
 #include <stdatomic.h>
 
-/* Sanitizers' allocators die of huge sizes, unless told to refuse as malloc does. */
-CONC_API const char *__asan_default_options(void);
-CONC_API const char *__tsan_default_options(void);
-
-const char *
-__asan_default_options(void)
-{
-	return "allocator_may_return_null=1";
-}
-
-const char *
-__tsan_default_options(void)
-{
-	return "allocator_may_return_null=1";
-}
-
 /* A pool, or the test fails. */
 static inline conc_executor *
 new_pool(const conc_thread_pool_options *options)

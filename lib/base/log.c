@@ -188,8 +188,10 @@ conc_log(conc_log_level level, const char *fmt, ...)
 	va_start(args, fmt);
 	n = vsnprintf(few, sizeof few, fmt, args);
 	va_end(args);
-	if (n < 0)
-		return; /* nothing that printf can make sense of */
+	if (n < 0) { /* nothing that printf can make sense of */
+		errno = saved_errno;
+		return;
+	}
 	if ((size_t)n >= sizeof few) {
 		size = n < MESSAGE ? (size_t)n + 1 : MESSAGE;
 		message = conc__malloc(size);
