@@ -149,7 +149,7 @@ wc files/* >wc.out 2>wc.err || :
 sed 's/^wc: /pwc: /' wc.err >wc.told
 check 'no bar without a terminal' diff wc.told pwc.err
 check 'output with --progress' diff wc.out pwc.out
-if command -v script >/dev/null 2>&1; then
+if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
 	# script gives the command a terminal for standard output and standard error.
 	cat >beside.sh <<-'END'
 		"$program" --progress large files/r* files/open >pwc.out
@@ -166,7 +166,7 @@ if command -v script >/dev/null 2>&1; then
 	check 'a count where the number of files is not known' grep '[0-9] files' terminal
 	check 'lines between the pictures' grep '0 5 21 files/open' terminal
 else
-	skipped="$skipped, no bar: no script(1)"
+	skipped="$skipped, no bar: no terminal to be had by script(1)"
 fi
 
 # What goes wrong otherwise.
