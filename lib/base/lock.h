@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 enum conc__rank {
-	CONC__RANK_LIST = 1,    /* a locked list: user code runs under it */
+	CONC__RANK_LIST = 1,    /* a locked list */
 	CONC__RANK_POOL,        /* a thread pool */
 	CONC__RANK_FUTURE,      /* a future's watchers */
 	CONC__RANK_COMPLETIONS, /* a set of completions */

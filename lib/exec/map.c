@@ -11,135 +11,11 @@
 #include "base/memory.h"
 #include "base/raise.h"
 #include "base/thread.h"
-#include "exec/executor.h"
-
-struct map {
-	conc_executor *ex;
-	conc_fn *fn;
-	const char *args;
-	char *results;
-	size_t n, arg_size, result_size;
-	const conc_map_options *o;
-
-	/* The calling thread's: */
-	conc_completions *awaited;
-	struct chunk *slots; /* the window */
-	size_t window, chunk;
-	size_t next;  /* the first item not handed out */
-	size_t ended; /* items that ran */
-	int answer;   /* why we stop handing out: map's own code, or 0 */
-	bool stopped;
-	size_t failed;             /* the lowest index that failed, */
-	conc_exception *exception; /* and its exception; or the refusal's */
-};
-
-/* A part of the array on its way; a worker's while its task runs, then the caller's. */
-struct chunk {
-	const struct map *map;
-	conc_future *future; /* NULL: the slot is free */
-	size_t begin, end;
-	size_t at; /* the item that runs, or the first that did not */
-	size_t failed;
-	conc_exception *exception; /* of item failed, the chunk's first; or NULL */
-	int *codes;                /* of begin and on; or NULL: nobody asks */
-	int64_t due;               /* when it may be sent again, conc__now() */
-	int tries;                 /* runs of the item at so far */
-	bool obeyed; /* an item was asked to stop, and did */
-	bool began;  /* since it was sent */
-	bool again;  /* the item at is to run again, when due */
-	bool unsent; /* it holds items, and no task runs them; the caller's at all times */
-};
-
-/* Run one item once, in a frame of its own on top of the chunk's. */
-static int
-run_once(struct chunk *k)
-{
-	const struct map *m = k->map;
-	struct conc__self *self = conc__self();
-	struct conc__frame frame = *self->frame;
-	int64_t now, limit = m->o->time_limit;
-	int code;
-
-	conc_clear();
-	k->tries++;
-	frame.outer = self->frame;
-	frame.item = true;
-	frame.arg_size = m->arg_size;
-	if (limit > 0 && limit != CONC_UNLIMITED) {
-		now = conc__now();
-		frame.limit = now > INT64_MAX - limit ? INT64_MAX : now + limit;
-	}
-	self->frame = &frame;
-	code = m->fn(m->arg_size > 0 ? m->args + k->at * m->arg_size : NULL,
-	    m->result_size > 0 ? m->results + k->at * m->result_size : NULL);
-	self->frame = frame.outer;
-	if (code == 0 || (code == -ECANCELED && conc__frame_asked(&frame)))
-		return code;
-	if (frame.limit != 0 && conc__now() >= frame.limit) {
-		conc_exception *cause = conc__exception_adopt(code, NULL);
-
-		code = conc_raise_at(
-		    CONC_ETIMELIMIT, cause, NULL, 0, NULL, "%s", conc_strerror(CONC_ETIMELIMIT));
-		conc_exception_release(cause);
-	}
-	return code;
-}
-
-/* The item at is to run again: when? */
-static int64_t
-due_again(const struct chunk *k)
-{
-	int64_t now = conc__now(), pause = k->map->o->backoff;
-
-	for (int i = 1; i < k->tries && pause < INT64_MAX / 2; i++)
-		pause *= 2;
-	return now > INT64_MAX - pause ? INT64_MAX : now + pause;
-}
-
-/*
- * The task of a chunk: its items, as far as it comes.  It never fails, unless
- * an item ends the thread.  An item that is to run again after a pause ends it
- * early: the calling thread waits, not a worker.
- */
-static int
-run_chunk(const void *arg, void *result)
-{
-	struct chunk *k = (struct chunk *)(uintptr_t)arg;
-	const struct map *m = k->map;
-	const struct conc__frame *frame = conc__self()->frame;
-
-	(void)result;
-	for (k->began = true; k->at < k->end && !conc__frame_asked(frame); k->at++, k->tries = 0) {
-		int code = run_once(k);
-
-		if (code == CONC_ETIMELIMIT && k->tries <= m->o->retries &&
-		    !conc__frame_asked(frame)) {
-			k->due = due_again(k);
-			k->again = true;
-			break;
-		}
-		if (k->codes != NULL)
-			k->codes[k->at - k->begin] = code;
-		if (code == -ECANCELED && conc__frame_asked(frame))
-			k->obeyed = true;
-		if (code == 0 || k->obeyed)
-			continue;
-		if (k->exception == NULL) {
-			k->exception = conc__exception_adopt(code, NULL);
-			k->failed = k->at;
-		}
-		if (m->o->stop_on_failure) {
-			k->at++;
-			break;
-		}
-	}
-	conc_clear();
-	return 0;
-}
+#include "exec/chunk.h"
 
 /* Hand out no more, and ask what is on its way to stop. */
 static void
-stop(struct map *m, int answer)
+stop(struct conc__map *m, int answer)
 {
 	if (m->answer == 0)
 		m->answer = answer;
@@ -153,7 +29,7 @@ stop(struct map *m, int answer)
 
 /* Item i failed with e, whose reference is taken. */
 static void
-note_failure(struct map *m, size_t i, conc_exception *e)
+note_failure(struct conc__map *m, size_t i, conc_exception *e)
 {
 	if (m->exception != NULL && m->failed < i) {
 		conc_exception_release(e);
@@ -166,7 +42,7 @@ note_failure(struct map *m, size_t i, conc_exception *e)
 
 /* No more of k will run: tell of what ran, and free the slot. */
 static void
-settle(struct map *m, struct chunk *k)
+settle(struct conc__map *m, struct conc__chunk *k)
 {
 	conc_exception *caught;
 
@@ -190,7 +66,7 @@ settle(struct map *m, struct chunk *k)
 
 /* Put the next items into a free slot; false: there are no more. */
 static bool
-fill(struct map *m, struct chunk *k)
+fill(struct conc__map *m, struct conc__chunk *k)
 {
 	if (m->next == m->n)
 		return false;
@@ -207,13 +83,13 @@ fill(struct map *m, struct chunk *k)
 
 /* Hand k's items from at on to the executor. */
 static int
-send(struct map *m, struct chunk *k)
+send(struct conc__map *m, struct conc__chunk *k)
 {
 	conc_task what = CONC_TASK_INIT;
 	int rc;
 
 	k->began = k->again = false;
-	what.fn = run_chunk;
+	what.fn = conc__chunk_run;
 	what.arg = k;
 	what.arg_size = CONC_BORROW;
 	what.submit_deadline = m->o->deadline;
@@ -236,7 +112,7 @@ send(struct map *m, struct chunk *k)
 
 /* Fill the free slots of the window, and hand out what is in them. */
 static void
-send_some(struct map *m)
+send_some(struct conc__map *m)
 {
 	int64_t now = conc__now();
 	size_t out = 0;
@@ -244,7 +120,7 @@ send_some(struct map *m)
 	for (size_t i = 0; i < m->window; i++)
 		out += m->slots[i].future != NULL;
 	for (size_t i = 0; i < m->window && !m->stopped; i++) {
-		struct chunk *k = &m->slots[i];
+		struct conc__chunk *k = &m->slots[i];
 		int rc;
 
 		if (k->future != NULL || (!k->unsent && !fill(m, k)) || k->due > now)
@@ -264,11 +140,11 @@ send_some(struct map *m)
 
 /* The thread of a worker ended in the item at: that one has failed, the rest are to go on. */
 static void
-crashed(struct map *m, struct chunk *k, const conc_exception *e)
+crashed(struct conc__map *m, struct conc__chunk *k, const conc_exception *e)
 {
 	k->unsent = true;
 	if (k->tries <= m->o->retries) {
-		k->due = due_again(k);
+		k->due = conc__chunk_due(k);
 		return;
 	}
 	k->due = 0;
@@ -282,7 +158,7 @@ crashed(struct map *m, struct chunk *k, const conc_exception *e)
 
 /* The chunk's task has ended: take in what it leaves. */
 static void
-take(struct map *m, struct chunk *k, conc_future *f)
+take(struct conc__map *m, struct conc__chunk *k, conc_future *f)
 {
 	const conc_exception *e = conc_future_exception(f); /* the hook hears of it no more */
 
@@ -304,7 +180,7 @@ take(struct map *m, struct chunk *k, conc_future *f)
 
 /* How long to wait at most for the next chunk to end. */
 static conc_time
-patience(const struct map *m)
+patience(const struct conc__map *m)
 {
 	conc_time until = m->o->deadline.ns != 0 ? m->o->deadline : CONC_FOREVER;
 
@@ -317,7 +193,7 @@ patience(const struct map *m)
 }
 
 static bool
-holds_unsent(const struct map *m)
+holds_unsent(const struct conc__map *m)
 {
 	for (size_t i = 0; i < m->window; i++)
 		if (m->slots[i].unsent)
@@ -328,7 +204,7 @@ holds_unsent(const struct map *m)
 static int
 run(void *arg)
 {
-	struct map *m = arg;
+	struct conc__map *m = arg;
 	conc_future *f;
 	void *slot;
 	int rc;
@@ -369,7 +245,7 @@ run(void *arg)
 
 /* How to cut: the window and the chunks. */
 static int
-cut(struct map *m)
+cut(struct conc__map *m)
 {
 	size_t workers = (size_t)conc_executor_workers(m->ex);
 	bool keep = m->o->on_item != NULL && m->o->codes == NULL; /* codes for on_item alone */
@@ -402,7 +278,7 @@ cut(struct map *m)
 static void
 finish(void *arg)
 {
-	struct map *m = arg;
+	struct conc__map *m = arg;
 	conc_time claim_no_more = {INT64_MAX - 1};
 	conc_future *f;
 
@@ -426,7 +302,7 @@ int
 conc__map(conc_executor *ex, conc_fn *fn, size_t n, const void *args, size_t arg_size,
     void *results, size_t result_size, const conc_map_options *options)
 {
-	struct map m = {
+	struct conc__map m = {
 	    .ex = ex,
 	    .fn = fn,
 	    .args = args,

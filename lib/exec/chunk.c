@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The workers' part of a map.
+ */
+#include "exec/chunk.h"
+#include "base/clock.h"
+#include "base/raise.h"
+
+/* Run one item once, in a frame of its own on top of the chunk's. */
+static int
+run_once(struct conc__chunk *k)
+{
+	const struct conc__map *m = k->map;
+	struct conc__self *self = conc__self();
+	struct conc__frame frame = *self->frame;
+	int64_t now, limit = m->o->time_limit;
+	int code;
+
+	conc_clear();
+	k->tries++;
+	frame.outer = self->frame;
+	frame.item = true;
+	frame.arg_size = m->arg_size;
+	if (limit > 0 && limit != CONC_UNLIMITED) {
+		now = conc__now();
+		frame.limit = now > INT64_MAX - limit ? INT64_MAX : now + limit;
+	}
+	self->frame = &frame;
+	code = m->fn(m->arg_size > 0 ? m->args + k->at * m->arg_size : NULL,
+	    m->result_size > 0 ? m->results + k->at * m->result_size : NULL);
+	self->frame = frame.outer;
+	if (code == 0 || (code == -ECANCELED && conc__frame_asked(&frame)))
+		return code;
+	if (frame.limit != 0 && conc__now() >= frame.limit) {
+		conc_exception *cause = conc__exception_adopt(code, NULL);
+
+		code = conc_raise_at(
+		    CONC_ETIMELIMIT, cause, NULL, 0, NULL, "%s", conc_strerror(CONC_ETIMELIMIT));
+		conc_exception_release(cause);
+	}
+	return code;
+}
+
+int64_t
+conc__chunk_due(const struct conc__chunk *k)
+{
+	int64_t now = conc__now(), pause = k->map->o->backoff;
+
+	for (int i = 1; i < k->tries && pause < INT64_MAX / 2; i++)
+		pause *= 2;
+	return now > INT64_MAX - pause ? INT64_MAX : now + pause;
+}
+
+int
+conc__chunk_run(const void *arg, void *result)
+{
+	struct conc__chunk *k = (struct conc__chunk *)(uintptr_t)arg;
+	const struct conc__map *m = k->map;
+	const struct conc__frame *frame = conc__self()->frame;
+
+	(void)result;
+	for (k->began = true; k->at < k->end && !conc__frame_asked(frame); k->at++, k->tries = 0) {
+		int code = run_once(k);
+
+		if (code == CONC_ETIMELIMIT && k->tries <= m->o->retries &&
+		    !conc__frame_asked(frame)) {
+			k->due = conc__chunk_due(k);
+			k->again = true;
+			break;
+		}
+		if (k->codes != NULL)
+			k->codes[k->at - k->begin] = code;
+		if (code == -ECANCELED && conc__frame_asked(frame))
+			k->obeyed = true;
+		if (code == 0 || k->obeyed)
+			continue;
+		if (k->exception == NULL) {
+			k->exception = conc__exception_adopt(code, NULL);
+			k->failed = k->at;
+		}
+		if (m->o->stop_on_failure) {
+			k->at++;
+			break;
+		}
+	}
+	conc_clear();
+	return 0;
+}
