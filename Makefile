@@ -171,8 +171,9 @@ uninstall:
 	rm -f $(addprefix $(to)/,libconc.a libconc.so libconc.so.$(abi) pkgconfig/conc.pc) \
 	  $(addprefix $(to)/cmake/conc/,conc-config.cmake conc-config-version.cmake) \
 	  $(addprefix $(DESTDIR)$(includedir)/,$(headers:include/%=%))
-	-rmdir $(to)/cmake/conc $(DESTDIR)$(includedir)/conc
 	sh $Sdev/manlinks uninstall $(DESTDIR)$(mandir) $(pages)
+	rmdir $(DESTDIR)$(includedir)/conc $(to)/cmake/conc $(to)/cmake $(to)/pkgconfig \
+	  $(DESTDIR)$(mandir)/man3 $(DESTDIR)$(mandir)/man7 2>/dev/null || :
 
 dist distcheck:
 	sh $Sdev/$@ libconc-$(version)

@@ -171,7 +171,7 @@ START_TEST(texts_of_own_codes)
 	    {-4096, "CONC_ECRASHED", "worker died while running the task"},
 	    {-4097, "CONC_ETIMELIMIT", "task ran past its time limit"},
 	    {-4098, "CONC_EBROKEN", "pool is broken"},
-	    {-4099, "CONC_ESHUTDOWN", "pool is shut down"},
+	    {-4099, "CONC_ESHUTDOWN", "shut down or closed"},
 	    {-4100, "CONC_EFORKED", "object belongs to the parent process"},
 	    {-4101, "CONC_ESTATE", "already finished"},
 	    {-4102, "CONC_EOWNERDIED", "owner died holding the lock"},

@@ -5,7 +5,7 @@
  */
 #include "tests/future.h"
 
-START_TEST(states_of_a_promise)
+START_TEST(a_pending_promise_may_finish)
 {
 	conc_promise *p;
 	conc_future *f = pending(&p), *c = cancelled(), *e = failed(-EIO, "disk");
@@ -423,7 +423,7 @@ main(void)
 	Suite *s = suite_create("future");
 	TCase *tc = new_case(s, "states");
 
-	tcase_add_test(tc, states_of_a_promise);
+	tcase_add_test(tc, a_pending_promise_may_finish);
 	tcase_add_test(tc, states_of_a_task);
 	tcase_add_test(tc, cancel_pending_running_done_twice);
 	tcase_add_test(tc, cancel_then_wait_sees_it_at_once);

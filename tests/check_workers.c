@@ -6,6 +6,7 @@
 #include "tests/pool.h"
 #include <limits.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 static int
 thread_id_task(const void *arg, void *result)
@@ -369,6 +370,27 @@ START_TEST(a_fork_at_any_moment)
 }
 END_TEST
 
+/* Nobody joins or drains as the process ends: what is queued is not waited for. */
+START_TEST(nothing_happens_at_exit)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+#ifndef __SANITIZE_THREAD__ /* it cannot start threads in the child of a fork */
+		struct gate gate = GATE;
+		conc_executor *pool = POOL(.workers = 1);
+
+		hold_workers(pool, &gate, 1);
+		(void)SUBMIT(pool, .fn = nothing_task);
+#endif
+		exit(7);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -389,5 +411,6 @@ main(void)
 	tcase_add_test(forked, the_child_of_a_fork_inherits_nothing_that_runs);
 	tcase_add_test(forked, a_task_may_fork);
 	tcase_add_test(forked, a_fork_at_any_moment);
+	tcase_add_test(forked, nothing_happens_at_exit);
 	return run_suite(s);
 }

@@ -40,9 +40,9 @@ extern "C" {
  * Meanwhile the exception waits in the thread as its current exception.  A
  * worker that gets the code back takes the exception along with it into the
  * task's future, and whoever receives the failure there (conc_future_result,
- * conc_map, ...) has it as the current exception of his own thread: he may
- * look at it by conc_caught(), or return the code, and it goes on.  Nothing
- * jumps: a raise is a store and a return value.
+ * conc_map, ...) has it as the current exception of that thread: to look at it
+ * by conc_caught(), or to return the code, and it goes on.  Nothing jumps: a
+ * raise is a store and a return value.
  */
 
 /* A task: returns 0, or the code of its exception.  See <conc/executor.h>. */
@@ -142,7 +142,8 @@ CONC_API const char *conc_exception_message(const conc_exception *e);  /* never 
 CONC_API const char *conc_exception_file(const conc_exception *e);     /* NULL: not known */
 CONC_API const char *conc_exception_function(const conc_exception *e); /* NULL: not known */
 CONC_API int conc_exception_line(const conc_exception *e);             /* 0: not known */
-CONC_API const char *conc_exception_task(const conc_exception *e);     /* NULL: no task, or no name */
+/* NULL: no task, or no name */
+CONC_API const char *conc_exception_task(const conc_exception *e);
 CONC_API const conc_exception *conc_exception_cause(const conc_exception *e); /* or NULL */
 CONC_API const conc_death *conc_exception_death(const conc_exception *e); /* or NULL */
 
@@ -159,7 +160,7 @@ CONC_API int conc_exception_format(const conc_exception *e, char *buf, size_t si
 
 /*
  * conc_strerror: a short text for a code, never NULL, never freed:
- * "Cannot allocate memory" for -ENOMEM, "pool is shut down" for
+ * "Cannot allocate memory" for -ENOMEM, "shut down or closed" for
  * CONC_ESHUTDOWN.  The program's codes give "program error".  MT-safe.
  */
 CONC_API const char *conc_strerror(int code);

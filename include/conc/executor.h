@@ -64,9 +64,11 @@ typedef struct conc_task {
 	size_t result_size;        /* room for the result, bytes */
 	const char *name;          /* for exceptions and conc_task_name; copied; NULL: none */
 	int priority;              /* higher ones first; equals in order of submission */
-	int retries;               /* so many more runs after CONC_ECRASHED or CONC_ETIMELIMIT */
+	/* so many more runs after CONC_ECRASHED or CONC_ETIMELIMIT */
+	int retries;
 	int64_t time_limit;        /* longest run, ns; 0: the pool's; CONC_UNLIMITED: none */
-	int64_t backoff;           /* pause before the first retry, ns; doubles with each further */
+	/* pause before the first retry, ns; doubles with each further */
+	int64_t backoff;
 	conc_time submit_deadline; /* a full queue: wait until then; zero: for ever */
 	void (*cleanup)(void *user); /* runs once, when the task can no longer touch anything */
 	void *user;                /* cleanup's */
@@ -118,10 +120,12 @@ CONC_API int conc_submit_task(conc_executor *ex, const conc_task *task, conc_fut
 typedef struct conc_map_options {
 	size_t size;         /* sizeof(conc_map_options) */
 	size_t chunk;        /* items handed to a worker at a time; 0: chosen */
-	int *codes;          /* n of them, or NULL: each item's; -ECANCELED: cancelled, see below */
+	/* n of them, or NULL: each item's; -ECANCELED: cancelled, see below */
+	int *codes;
 	conc_time deadline;  /* stop by then; zero: never */
 	void (*on_item)(size_t index, int code, void *user); /* an item has ended, or NULL */
-	void (*on_progress)(size_t done, size_t total, void *user); /* some have ended, or NULL */
+	/* some have ended, or NULL */
+	void (*on_progress)(size_t done, size_t total, void *user);
 	void *user;          /* the callbacks' */
 	int64_t time_limit;  /* longest run of an item, ns; 0: the pool's */
 	int64_t backoff;     /* pause before an item's first retry, ns; doubles */
@@ -154,8 +158,8 @@ typedef struct conc_map_options {
  * the order in which chunks end, for items that ran.  Memory in use does not
  * grow with n.
  */
-CONC_API int conc_map(conc_executor *ex, conc_fn *fn, size_t n, const void *args, size_t arg_size,
-    void *results, size_t result_size, const conc_map_options *options);
+CONC_API int conc_map(conc_executor *ex, conc_fn *fn, size_t n, const void *args,
+    size_t arg_size, void *results, size_t result_size, const conc_map_options *options);
 
 /* How to shut down; each does what those before it do, and more. */
 typedef enum {

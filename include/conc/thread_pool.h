@@ -32,14 +32,17 @@ extern "C" {
  */
 typedef struct conc_thread_pool_options {
 	size_t size;                 /* sizeof(conc_thread_pool_options) */
-	const char *name;            /* for thread names (15 bytes in all); copied; NULL: "conc" */
+	/* for thread names (15 bytes in all); copied; NULL: "conc" */
+	const char *name;
 	int workers;                 /* 1 to 4096; 0: as many as there are usable CPUs */
 	conc_when_full when_full;    /* what submit does when the queue is full */
 	size_t queue_limit;          /* tasks that may wait; 0: no limit */
 	int (*init)(void *user);     /* first thing in each worker: 0, or a code; or NULL */
-	void (*fini)(void *user);    /* last thing in each worker whose init succeeded; or NULL */
+	/* last thing in each worker whose init succeeded; or NULL */
+	void (*fini)(void *user);
 	void *user;                  /* handed to init, fini and excepthook */
-	conc_excepthook *excepthook; /* instead of the program's, for this pool's tasks; or NULL */
+	/* instead of the program's, for this pool's tasks; or NULL */
+	conc_excepthook *excepthook;
 	size_t stack_size;           /* of each worker, bytes; 0: the system's default */
 	int64_t idle_timeout;        /* a worker idle for so long ends, ns; 0: never */
 	int pin;                     /* 1: tie each worker to one of the usable CPUs, in turn */
@@ -48,9 +51,9 @@ typedef struct conc_thread_pool_options {
 
 #define CONC_THREAD_POOL(...) \
 	(&(conc_thread_pool_options){.size = sizeof(conc_thread_pool_options), __VA_ARGS__})
-#define CONC_THREAD_POOL_INIT                                                                   \
-	{sizeof(conc_thread_pool_options), NULL, 0, CONC_BLOCK, 0, NULL, NULL, NULL, NULL, 0, 0, \
-	    0, 0}
+#define CONC_THREAD_POOL_INIT                                                        \
+	{sizeof(conc_thread_pool_options), NULL, 0, CONC_BLOCK, 0, NULL, NULL, NULL, \
+	    NULL, 0, 0, 0, 0}
 
 /*
  * conc_thread_pool_create: make a thread pool.
@@ -67,7 +70,8 @@ typedef struct conc_thread_pool_options {
  * whose cause is init's exception, and so does every submit from then on.
  * What other workers run finishes.
  */
-CONC_API int conc_thread_pool_create(conc_executor **ex, const conc_thread_pool_options *options);
+CONC_API int conc_thread_pool_create(
+    conc_executor **ex, const conc_thread_pool_options *options);
 
 #ifdef __cplusplus
 }

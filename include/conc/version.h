@@ -15,11 +15,9 @@
 #if defined(__GNUC__)
 #define CONC_API __attribute__((visibility("default")))
 #define CONC_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
-#define CONC_NODISCARD __attribute__((warn_unused_result))
 #else
 #define CONC_API
 #define CONC_PRINTF(fmt, first)
-#define CONC_NODISCARD
 #endif
 
 #endif

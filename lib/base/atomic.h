@@ -22,20 +22,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef _Atomic uint32_t conc__atomic_u32;
-typedef _Atomic uint64_t conc__atomic_u64;
+/* Structs, so that none is read or written but by the operations below. */
+typedef struct {
+	_Atomic uint32_t word_;
+} conc__atomic_u32;
 
-#define conc__load_relaxed(a) atomic_load_explicit((a), memory_order_relaxed)
-#define conc__load_acquire(a) atomic_load_explicit((a), memory_order_acquire)
-#define conc__store_relaxed(a, v) atomic_store_explicit((a), (v), memory_order_relaxed)
-#define conc__store_release(a, v) atomic_store_explicit((a), (v), memory_order_release)
-#define conc__exchange_acq_rel(a, v) atomic_exchange_explicit((a), (v), memory_order_acq_rel)
-#define conc__exchange_acquire(a, v) atomic_exchange_explicit((a), (v), memory_order_acquire)
-#define conc__exchange_release(a, v) atomic_exchange_explicit((a), (v), memory_order_release)
-#define conc__add_relaxed(a, v) atomic_fetch_add_explicit((a), (v), memory_order_relaxed)
-#define conc__sub_acq_rel(a, v) atomic_fetch_sub_explicit((a), (v), memory_order_acq_rel)
-#define conc__or_relaxed(a, v) atomic_fetch_or_explicit((a), (v), memory_order_relaxed)
-#define conc__or_acq_rel(a, v) atomic_fetch_or_explicit((a), (v), memory_order_acq_rel)
+typedef struct {
+	_Atomic uint64_t word_;
+} conc__atomic_u64;
+
+/* For one at file scope that does not begin as 0. */
+#define CONC__ATOMIC_INIT(value) {(value)}
+
+#define conc__load_relaxed(a) atomic_load_explicit(&(a)->word_, memory_order_relaxed)
+#define conc__load_acquire(a) atomic_load_explicit(&(a)->word_, memory_order_acquire)
+#define conc__store_relaxed(a, v) \
+	atomic_store_explicit(&(a)->word_, (v), memory_order_relaxed)
+#define conc__store_release(a, v) \
+	atomic_store_explicit(&(a)->word_, (v), memory_order_release)
+#define conc__exchange_acq_rel(a, v) \
+	atomic_exchange_explicit(&(a)->word_, (v), memory_order_acq_rel)
+#define conc__exchange_acquire(a, v) \
+	atomic_exchange_explicit(&(a)->word_, (v), memory_order_acquire)
+#define conc__exchange_release(a, v) \
+	atomic_exchange_explicit(&(a)->word_, (v), memory_order_release)
+#define conc__add_relaxed(a, v) \
+	atomic_fetch_add_explicit(&(a)->word_, (v), memory_order_relaxed)
+#define conc__sub_acq_rel(a, v) \
+	atomic_fetch_sub_explicit(&(a)->word_, (v), memory_order_acq_rel)
+#define conc__or_relaxed(a, v) \
+	atomic_fetch_or_explicit(&(a)->word_, (v), memory_order_relaxed)
+#define conc__or_acq_rel(a, v) \
+	atomic_fetch_or_explicit(&(a)->word_, (v), memory_order_acq_rel)
 
 /*
  * Compare and swap: if *a equals *expected, store desired and return true;
@@ -45,9 +63,9 @@ typedef _Atomic uint64_t conc__atomic_u64;
  */
 #define conc__cas_acq_rel(a, expected, desired) \
 	atomic_compare_exchange_strong_explicit( \
-	    (a), (expected), (desired), memory_order_acq_rel, memory_order_acquire)
+	    &(a)->word_, (expected), (desired), memory_order_acq_rel, memory_order_acquire)
 #define conc__cas_weak_acq_rel(a, expected, desired) \
 	atomic_compare_exchange_weak_explicit( \
-	    (a), (expected), (desired), memory_order_acq_rel, memory_order_acquire)
+	    &(a)->word_, (expected), (desired), memory_order_acq_rel, memory_order_acquire)
 
 #endif

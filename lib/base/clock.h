@@ -17,6 +17,13 @@ conc__now(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* ns (0 or more) after a time, saturating. */
+static inline int64_t
+conc__later(int64_t time, int64_t ns)
+{
+	return time > INT64_MAX - ns ? INT64_MAX : time + ns;
+}
+
 /* Now, in nanoseconds since 1970 (CLOCK_REALTIME): for records, never for waiting. */
 int64_t conc__wall_clock(void);
 

@@ -98,7 +98,10 @@ build(const struct conc__exception_parts *parts, const char *fmt, va_list *args)
 	if (e == NULL)
 		return bare(code);
 	*e = (conc_exception){
-	    .refs = 1, .code = code, .line = parts->line, .death = parts->death};
+	    .refs = CONC__ATOMIC_INIT(1),
+	    .code = code,
+	    .line = parts->line,
+	    .death = parts->death};
 	e->cause = conc_exception_ref(parts->cause);
 	room = (char *)(e + 1);
 	if (parts->death != NULL) {

@@ -18,9 +18,9 @@
 
 enum { MESSAGE = 16384 }; /* the longest formatted message, with its closing zero */
 
-static conc__atomic_u32 least = CONC_LOG_WARNING; /* of what is written */
+static conc__atomic_u32 least = CONC__ATOMIC_INIT(CONC_LOG_WARNING); /* of what is written */
 
-/* Its only accesses: dev/helgrind.supp knows both by their names. */
+/* Its only accesses: dev/valgrind.supp knows both by their names. */
 static uint32_t
 least_level(void)
 {

@@ -12,7 +12,7 @@
 #include <conc/error.h>
 
 struct conc__frame;  /* future/frame.h: a task or callback that runs on this thread */
-struct conc__worker; /* thread/worker.h: the pool's worker that this thread is */
+struct conc__worker; /* thread/pool.h: the pool's worker that this thread is */
 
 struct conc__self {
 	conc_exception *caught;      /* current exception; owned; dropped as the thread ends */

@@ -24,9 +24,11 @@ struct conc_list {
 	struct conc__mutex mutex;     /* guards all below */
 	struct conc__condition freed; /* there is no owner any more */
 	struct conc__condition grew;  /* an element came in, or the list was closed */
-	struct conc__self *owner;     /* who may use it; NULL: all.  The ring is his, without mutex */
+	/* who may use it; NULL: all.  The ring is his, without mutex */
+	struct conc__self *owner;
 	size_t depth;                 /* how often the owner owns it */
-	size_t pinned;                /* the depth the innermost compare or visit runs at; 0: none */
+	/* the depth the innermost compare or visit runs at; 0: none */
+	size_t pinned;
 	size_t blocked;               /* threads that wait for freed */
 	size_t waiters;               /* threads in pop_wait, that wait for grew or freed */
 	size_t picky;                 /* those of them that one element may not satisfy */

@@ -162,7 +162,8 @@ conc_list_sort(conc_list *l, int (*compare)(const void *, const void *))
 		copy = conc__malloc(2 * bytes);
 	if (copy) {
 		conc__ring_read(r, copy, r->size);
-		sorted = conc__merge_sort(copy, copy + bytes, r->size, r->element_size, compare);
+		sorted = conc__merge_sort(
+		    copy, copy + bytes, r->size, r->element_size, compare);
 	} else if (r->size > 1)
 		failed = -ENOMEM;
 	rc = unpin(l, before);

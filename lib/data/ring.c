@@ -131,7 +131,8 @@ move(struct conc__ring *r, size_t from, size_t to, size_t n)
 		} else {
 			run = least(slot(r, from + n - 1), slot(r, to + n - 1)) + 1;
 			run = least(run, n);
-			memmove(conc__ring_at(r, to + n - run), conc__ring_at(r, from + n - run),
+			memmove(conc__ring_at(r, to + n - run),
+			    conc__ring_at(r, from + n - run),
 			    run * r->element_size);
 		}
 	}

@@ -13,7 +13,7 @@ run_once(struct conc__chunk *k)
 	const struct conc__map *m = k->map;
 	struct conc__self *self = conc__self();
 	struct conc__frame frame = *self->frame;
-	int64_t now, limit = m->o->time_limit;
+	int64_t limit = m->o->time_limit;
 	int code;
 
 	conc_clear();
@@ -21,10 +21,8 @@ run_once(struct conc__chunk *k)
 	frame.outer = self->frame;
 	frame.item = true;
 	frame.arg_size = m->arg_size;
-	if (limit > 0 && limit != CONC_UNLIMITED) {
-		now = conc__now();
-		frame.limit = now > INT64_MAX - limit ? INT64_MAX : now + limit;
-	}
+	if (limit > 0 && limit != CONC_UNLIMITED)
+		frame.limit = conc__later(conc__now(), limit);
 	self->frame = &frame;
 	code = m->fn(m->arg_size > 0 ? m->args + k->at * m->arg_size : NULL,
 	    m->result_size > 0 ? m->results + k->at * m->result_size : NULL);
@@ -32,11 +30,9 @@ run_once(struct conc__chunk *k)
 	if (code == 0 || (code == -ECANCELED && conc__frame_asked(&frame)))
 		return code;
 	if (frame.limit != 0 && conc__now() >= frame.limit) {
-		conc_exception *cause = conc__exception_adopt(code, NULL);
-
-		code = conc_raise_at(
-		    CONC_ETIMELIMIT, cause, NULL, 0, NULL, "%s", conc_strerror(CONC_ETIMELIMIT));
-		conc_exception_release(cause);
+		conc__caught_restore(
+		    conc__task_past_limit(conc__exception_adopt(code, NULL), NULL));
+		code = CONC_ETIMELIMIT;
 	}
 	return code;
 }
@@ -44,11 +40,11 @@ run_once(struct conc__chunk *k)
 int64_t
 conc__chunk_due(const struct conc__chunk *k)
 {
-	int64_t now = conc__now(), pause = k->map->o->backoff;
+	int64_t pause = k->map->o->backoff;
 
 	for (int i = 1; i < k->tries && pause < INT64_MAX / 2; i++)
 		pause *= 2;
-	return now > INT64_MAX - pause ? INT64_MAX : now + pause;
+	return conc__later(conc__now(), pause);
 }
 
 int
@@ -59,7 +55,8 @@ conc__chunk_run(const void *arg, void *result)
 	const struct conc__frame *frame = conc__self()->frame;
 
 	(void)result;
-	for (k->began = true; k->at < k->end && !conc__frame_asked(frame); k->at++, k->tries = 0) {
+	k->began = true;
+	for (; k->at < k->end && !conc__frame_asked(frame); k->at++, k->tries = 0) {
 		int code = run_once(k);
 
 		if (code == CONC_ETIMELIMIT && k->tries <= m->o->retries &&

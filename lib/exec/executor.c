@@ -30,7 +30,7 @@ check_task(const conc_executor *ex, const conc_task *t)
 static int
 submit(conc_executor *ex, const conc_task *what, conc_future **future)
 {
-	conc_time deadline = what->submit_deadline.ns != 0 ? what->submit_deadline : CONC_FOREVER;
+	conc_time deadline = what->submit_deadline;
 	struct conc__task *t;
 	int rc;
 
@@ -39,6 +39,8 @@ submit(conc_executor *ex, const conc_task *what, conc_future **future)
 		rc = conc__task_make(&t, ex, what, future != NULL);
 	if (rc != 0)
 		return rc;
+	if (deadline.ns == 0)
+		deadline = CONC_FOREVER;
 	rc = ex->engine->submit(ex, t, deadline);
 	if (rc != 0) {
 		conc__task_unmake(t);
@@ -51,8 +53,8 @@ submit(conc_executor *ex, const conc_task *what, conc_future **future)
 }
 
 int
-conc_submit(conc_executor *ex, conc_fn *fn, const void *arg, size_t arg_size, size_t result_size,
-    conc_future **future)
+conc_submit(conc_executor *ex, conc_fn *fn, const void *arg, size_t arg_size,
+    size_t result_size, conc_future **future)
 {
 	conc_task what = {
 	    .fn = fn, .arg = arg, .arg_size = arg_size, .result_size = result_size};
@@ -85,8 +87,8 @@ conc_map(conc_executor *ex, conc_fn *fn, size_t n, const void *args, size_t arg_
 	if (rc != 0)
 		return rc;
 	if (fn == NULL || (n > 0 && args == NULL && arg_size > 0) ||
-	    (n > 0 && results == NULL && result_size > 0) || o.retries < 0 || o.time_limit < 0 ||
-	    o.backoff < 0 || (unsigned)o.stop_on_failure > 1)
+	    (n > 0 && results == NULL && result_size > 0) || o.retries < 0 ||
+	    o.time_limit < 0 || o.backoff < 0 || (unsigned)o.stop_on_failure > 1)
 		return -EINVAL;
 	/* No array is that large. */
 	if ((arg_size > 0 && n > SIZE_MAX / arg_size) ||

@@ -24,7 +24,10 @@ struct conc__engine {
 	int (*kill)(conc_executor *ex, struct conc__task *t);
 	/* t begins to run on this thread, after it waited so long. */
 	void (*began)(conc_executor *ex, int64_t waited);
-	/* A task ends in this phase, its future will tell next.  ran: for how long; -1: never. */
+	/*
+	 * A task ends in this phase, its future will tell next. ran: for how long; -1:
+	 * never.
+	 */
 	void (*counted)(conc_executor *ex, uint32_t phase, int64_t ran);
 	/* It has ended, its callbacks have run: the engine's last touch of it. */
 	void (*ended)(conc_executor *ex);

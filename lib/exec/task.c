@@ -231,6 +231,15 @@ conc__frame_asked(const struct conc__frame *frame)
 	return frame->killed != NULL && conc__load_relaxed(frame->killed) != 0;
 }
 
+conc_exception *
+conc__task_past_limit(conc_exception *cause, const char *name)
+{
+	conc_exception *e = conc__exception_make(CONC_ETIMELIMIT, cause, name, NULL);
+
+	conc_exception_release(cause);
+	return e;
+}
+
 /* A run of a task, on the stack of whoever runs it. */
 struct run {
 	struct conc__frame frame;
@@ -271,7 +280,7 @@ retry(struct conc__task *t, struct run *run, int code, int64_t now)
 	run->counted = true;
 	if (t->future.result_size > 0)
 		memset(t->future.result, 0, t->future.result_size);
-	return ex->engine->retry(ex, t, now > INT64_MAX - pause ? INT64_MAX : now + pause);
+	return ex->engine->retry(ex, t, conc__later(now, pause));
 }
 
 /* The task has returned code, or was left: end it.  Return as conc__task_run. */
@@ -298,11 +307,8 @@ conclude(struct run *run, int code)
 		phase = CONC__FAILED;
 		e = conc__exception_adopt(code, frame->name);
 		if (frame->limit != 0 && now >= frame->limit && code != CONC_ECRASHED) {
-			conc_exception *cause = e;
-
 			code = CONC_ETIMELIMIT;
-			e = conc__exception_make(code, cause, frame->name, NULL);
-			conc_exception_release(cause);
+			e = conc__task_past_limit(e, frame->name);
 		}
 	}
 	conc__caught_restore(run->caught);
@@ -366,8 +372,7 @@ conc__task_run(struct conc__task *t, int64_t now)
 
 	if (x != NULL && x->time_limit != 0) {
 		run.began = conc__now();
-		run.frame.limit = run.began > INT64_MAX - x->time_limit ? INT64_MAX
-									 : run.began + x->time_limit;
+		run.frame.limit = conc__later(run.began, x->time_limit);
 	}
 	/* relaxed: whoever queued t is done with it */
 	ex->engine->began(ex, run.began - (int64_t)conc__load_relaxed(&t->since));

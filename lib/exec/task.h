@@ -46,7 +46,13 @@ struct conc__extras {
 };
 
 /* Where in an engine's queue a task stands. */
-enum conc__place { CONC__NOWHERE, CONC__IN_INBOX, CONC__IN_LINE, CONC__BY_PRIORITY, CONC__BY_TIME };
+enum conc__place {
+	CONC__NOWHERE,
+	CONC__IN_INBOX,
+	CONC__IN_LINE,
+	CONC__BY_PRIORITY,
+	CONC__BY_TIME
+};
 
 struct conc__task {
 	conc_future future; /* first: one block, one count */
@@ -57,7 +63,8 @@ struct conc__task {
 	conc__atomic_u64 since;         /* when it was queued, or is due again */
 	struct conc__extras *extras;    /* or NULL */
 	enum conc__place place;         /* the engine's, under its lock */
-	unsigned own_arg;               /* 1: arg is a block of its own, freed as the task ends */
+	/* 1: arg is a block of its own, freed as the task ends */
+	unsigned own_arg;
 };
 
 /*
@@ -81,6 +88,9 @@ int64_t conc__task_run(struct conc__task *t, int64_t now);
  * ran: for how long it ran, -1: never.  t and its executor may be gone after.
  */
 void conc__task_end(struct conc__task *t, uint32_t phase, conc_exception *e, int64_t ran);
+
+/* The exception of a task that failed with cause, whose reference is taken, past its limit. */
+conc_exception *conc__task_past_limit(conc_exception *cause, const char *name);
 
 /* Was the task of this frame asked to stop, by cancel or by its pool? */
 bool conc__frame_asked(const struct conc__frame *frame);

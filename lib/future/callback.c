@@ -74,7 +74,8 @@ conc_future_on_done(conc_future *f, void (*callback)(conc_future *f, void *user)
 		return -EINVAL;
 	if (conc__future_forked(f))
 		return CONC_EFORKED;
-	if (conc__forked(f->generation)) { /* ended; who runs its callbacks may have stayed behind */
+	/* ended; who runs its callbacks may have stayed behind */
+	if (conc__forked(f->generation)) {
 		conc__frame_callback(f, NULL, call_back, &here);
 		return 0;
 	}

@@ -27,7 +27,8 @@ struct entry {
 
 struct conc_completions {
 	struct conc__mutex lock;
-	struct conc__condition changed; /* an entry became ready, was added, or the last one left */
+	/* an entry became ready, was added, or the last one left */
+	struct conc__condition changed;
 	struct entry *awaited;          /* doubly linked, in no order */
 	struct entry *ready, **tail;    /* singly linked, in the order of their ends */
 	uint32_t generation;
@@ -335,7 +336,10 @@ conc_completions_destroy(conc_completions *c)
 	if (c == NULL)
 		return;
 	if (conc__forked(c->generation)) {
-		/* Whoever held the lock is not here: then the lists are perhaps half changed. */
+		/*
+		 * Whoever held the lock is not here: then the lists are perhaps half
+		 * changed.
+		 */
 		if (conc__mutex_try(&c->lock)) {
 			free_entries(c->ready);
 			free_entries(c->awaited);

@@ -52,6 +52,7 @@ conc__frame_within(const struct conc__self *self, const void *executor)
  * Run call(arg) as a callback of executor (or NULL): it must not block in the
  * library's waits, and this thread's current exception outlives it.
  */
-void conc__frame_callback(conc_future *f, const void *executor, void (*call)(void *arg), void *arg);
+void conc__frame_callback(
+    conc_future *f, const void *executor, void (*call)(void *arg), void *arg);
 
 #endif

@@ -21,6 +21,12 @@ conc__future_init(
 	conc__store_relaxed(&f->refs, CONC__PROGRAM * refs + 1);
 }
 
+static uint32_t
+in_phase(uint32_t state, uint32_t phase)
+{
+	return (state & ~(uint32_t)CONC__PHASE) | phase;
+}
+
 bool
 conc__future_win(conc_future *f, uint32_t to)
 {
@@ -31,7 +37,7 @@ conc__future_win(conc_future *f, uint32_t to)
 		if ((state & CONC__PHASE) > CONC__DELAYED)
 			return false;
 		/* pairs with the swap in conc__future_put_back: the last run before the next */
-	} while (!conc__cas_weak_acq_rel(&f->state, &state, (state & ~(uint32_t)CONC__PHASE) | to));
+	} while (!conc__cas_weak_acq_rel(&f->state, &state, in_phase(state, to)));
 	return true;
 }
 
@@ -58,8 +64,11 @@ conc__future_put_back(conc_future *f, uint32_t to)
 	do {
 		if (to == CONC__DELAYED && (state & CONC__ASKED))
 			return false;
-		/* release: pairs with conc__future_win, and with conc__future_phase for the due time */
-	} while (!conc__cas_weak_acq_rel(&f->state, &state, (state & ~(uint32_t)CONC__PHASE) | to));
+		/*
+		 * release: pairs with conc__future_win, and with conc__future_phase for the
+		 * due time
+		 */
+	} while (!conc__cas_weak_acq_rel(&f->state, &state, in_phase(state, to)));
 	if (state & CONC__WAITED)
 		nudge(f);
 	return true;
@@ -73,7 +82,10 @@ mark(conc_future *f, uint32_t flag)
 	uint32_t state = conc__load_acquire(&f->state);
 
 	while ((state & CONC__PHASE) < CONC__DONE && !(state & flag)) {
-		/* pairs with the swap in conc__future_end: either it sees the flag, or we see the end */
+		/*
+		 * pairs with the swap in conc__future_end: either it sees the flag, or we
+		 * see the end
+		 */
 		if (conc__cas_weak_acq_rel(&f->state, &state, state | flag))
 			break;
 	}
@@ -166,15 +178,17 @@ conc__future_end(conc_future *f, uint32_t phase, conc_exception *e)
 	uint32_t state = conc__load_relaxed(&f->state);
 
 	f->exception = e;
-	/* release: pairs with the acquire in conc__future_phase: result and exception before the
-	 * phase.  acquire: pairs with mark(): who set WAITED is on the list, or asleep, or will
-	 * see the end. */
-	while (!conc__cas_weak_acq_rel(
-	    &f->state, &state, (state & ~(uint32_t)CONC__PHASE) | phase))
+	/* release: pairs with the acquire in conc__future_phase: result and exception before
+	 * the phase.  acquire: pairs with mark(): who set WAITED is on the list, or asleep, or
+	 * will see the end. */
+	while (!conc__cas_weak_acq_rel(&f->state, &state, in_phase(state, phase)))
 		continue;
 	if (state & CONC__WAITED) /* else nobody waits: no lock, no system call */
 		wake(f);
-	/* relaxed: if the program drops its last reference only now, conc__future_leave tells */
+	/*
+	 * relaxed: if the program drops its last reference only now, conc__future_leave
+	 * tells
+	 */
 	if (phase == CONC__FAILED && conc__load_relaxed(&f->refs) < CONC__PROGRAM)
 		tell_if_unlooked(f);
 }
@@ -238,7 +252,10 @@ conc_future_release(conc_future *f)
 		if (refs < 2 * CONC__PROGRAM && conc__future_phase(f) == CONC__FAILED &&
 		    !conc__forked(f->generation))
 			tell_if_unlooked(f);
-		/* pairs with the other holders' release: what they did to f comes before the free */
+		/*
+		 * pairs with the other holders' release: what they did to f comes before
+		 * the free
+		 */
 	} while (!conc__cas_weak_acq_rel(&f->refs, &refs, refs - CONC__PROGRAM));
 	if (refs == CONC__PROGRAM)
 		dispose(f);

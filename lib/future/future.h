@@ -58,7 +58,10 @@ enum {
 /* What a future's source can do.  Any but free may be NULL. */
 struct conc__source {
 	void (*free)(conc_future *f); /* the last reference is gone */
-	/* f is CANCELLING by this thread: take it out of any queue, clean up, end it CANCELLED */
+	/*
+	 * f is CANCELLING by this thread: take it out of any queue, clean up, end it
+	 * CANCELLED
+	 */
 	void (*cancel)(conc_future *f);
 	int (*kill)(conc_future *f); /* conc_future_kill */
 	/* f is RUNNING by this thread: take it out of any queue and run it; 0 or -EAGAIN */
@@ -72,7 +75,10 @@ struct conc__source {
 /* Someone on a future's list of watchers; his memory until he is unlinked. */
 struct conc__watcher {
 	struct conc__watcher *next, **link; /* link NULL: on no list */
-	/* Under f's lock, only to wake: f has ended, and w is off the list; or f was put back */
+	/*
+	 * Under f's lock, only to wake: f has ended, and w is off the list; or f was put
+	 * back
+	 */
 	void (*fire)(struct conc__watcher *w, conc_future *f);
 };
 
@@ -80,21 +86,27 @@ struct conc__callback;
 
 struct conc_future {
 	conc__atomic_u32 state;
-	conc__atomic_u32 refs; /* CONC__PROGRAM for each of the program's, 1 for the source's one or two */
+	/* CONC__PROGRAM for each of the program's, 1 for the source's one or two */
+	conc__atomic_u32 refs;
 	struct conc__lock lock; /* guards watchers, callbacks, firing */
 	uint32_t generation;
-	uint32_t firing;   /* 0: callbacks wait for the end; 1: someone runs them; 2: whoever adds one runs it */
+	/* 0: callbacks wait for the end; 1: someone runs them; 2: whoever adds one runs it */
+	uint32_t firing;
 	uint32_t own_room; /* 1: result is a block of its own; set before the end */
 	const struct conc__source *source;
 	void *executor; /* whose task it is, or NULL; followed only before it has ended */
 	struct conc__watcher *watchers;
 	struct conc__callback *callbacks; /* the last one of a ring, or NULL */
-	conc_exception *exception;        /* when FAILED; written before the end, by its winner */
+	/* when FAILED; written before the end, by its winner */
+	conc_exception *exception;
 	void *result;
 	size_t result_size;
 };
 
-/* All fields; generation is conc__generation's; the source holds 1 reference, the program refs. */
+/*
+ * All fields; generation is conc__generation's; the source holds 1 reference, the program
+ * refs.
+ */
 void conc__future_init(
     conc_future *f, const struct conc__source *source, uint32_t generation, unsigned refs);
 
@@ -180,11 +192,17 @@ conc_time conc__future_look_at(const conc_future *f, conc_time deadline, conc_ti
  */
 int conc__future_claim(conc_future *f, conc_time deadline, bool *claimed);
 
-/* conc_completions_next, that sleeps until then at most, but claims as if until the deadline. */
-int conc__completions_next(conc_completions *c, conc_future **f, void **user, conc_time deadline,
-    conc_time until);
+/*
+ * conc_completions_next, that sleeps until then at most, but claims as if until the
+ * deadline.
+ */
+int conc__completions_next(conc_completions *c, conc_future **f, void **user,
+    conc_time deadline, conc_time until);
 
-/* This thread is handed f's failure: it becomes current, and counts as looked at.  Return its code. */
+/*
+ * This thread is handed f's failure: it becomes current, and counts as looked at. Return
+ * its code.
+ */
 int conc__future_receive(conc_future *f);
 
 #endif

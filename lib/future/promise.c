@@ -26,7 +26,10 @@ cancel_promise(conc_future *f)
 	conc__future_end(f, CONC__CANCELLED, NULL);
 }
 
-static const struct conc__source promise_source = {.free = free_promise, .cancel = cancel_promise};
+static const struct conc__source promise_source = {
+    .free = free_promise,
+    .cancel = cancel_promise,
+};
 
 int
 conc_promise_create(conc_promise **p, size_t result_size, conc_future **f)

@@ -26,8 +26,9 @@ may_claim(const conc_future *f, conc_time deadline)
 {
 	const struct conc__self *self = conc__self();
 
-	return deadline.ns == INT64_MAX && f->executor != NULL && f->executor == self->executor &&
-	    self->frame != NULL && self->frame->executor == f->executor;
+	return deadline.ns == INT64_MAX && f->executor != NULL &&
+	    f->executor == self->executor && self->frame != NULL &&
+	    self->frame->executor == f->executor;
 }
 
 conc_time
@@ -138,7 +139,10 @@ fire(struct conc__watcher *w, conc_future *f)
 		conc__futex_wake(&s->lack, 1); /* the one who blocks below */
 }
 
-/* Sleep until the set has enough: 0; or one was put back: -EINTR; or the deadline: -ETIMEDOUT. */
+/*
+ * Sleep until the set has enough: 0; or one was put back: -EINTR; or the deadline:
+ * -ETIMEDOUT.
+ */
 static int
 block(struct set *s, conc_time deadline)
 {
@@ -175,7 +179,10 @@ satisfied(conc_future *const f[], size_t n, conc_wait_how how)
 	return ended == n;
 }
 
-/* None that has not ended was made by a process we forked from, and not all we lack is ourselves. */
+/*
+ * None that has not ended was made by a process we forked from, and not all we lack is
+ * ourselves.
+ */
 static int
 may_block_for(conc_future *const f[], size_t n, conc_wait_how how, conc_time deadline)
 {

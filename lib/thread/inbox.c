@@ -17,8 +17,8 @@ conc__inbox_post(struct conc__inbox *in, struct conc__task *t)
 		}
 		t->place = CONC__IN_INBOX;
 		t->next = (struct conc__task *)(uintptr_t)newest;
-		/* release: pairs with the exchange in conc__inbox_take: the task before the word.
-		 * Who is told takes the lock, which orders the rest. */
+		/* release: pairs with the exchange in conc__inbox_take: the task before the
+		 * word.  Who is told takes the lock, which orders the rest. */
 	} while (!conc__cas_weak_acq_rel(&in->word, &newest, (uint64_t)(uintptr_t)t));
 	return newest == CONC__INBOX_IDLE ? CONC__POSTED_TELL : CONC__POSTED;
 }
@@ -50,7 +50,10 @@ conc__inbox_arm(struct conc__inbox *in)
 {
 	uint64_t word = CONC__INBOX_BUSY;
 
-	/* pairs with the swap in conc__inbox_post: only who is told; the lock orders the rest */
+	/*
+	 * pairs with the swap in conc__inbox_post: only who is told; the lock orders the
+	 * rest
+	 */
 	return conc__cas_acq_rel(&in->word, &word, (uint64_t)CONC__INBOX_IDLE) ||
 	    word <= CONC__INBOX_CLOSED;
 }
@@ -60,6 +63,7 @@ conc__inbox_open(struct conc__inbox *in)
 {
 	uint64_t word = CONC__INBOX_CLOSED;
 
-	/* pairs with nothing: it only lets in; what a task needs, the swap in post orders */
+	/* pairs with the load and the swap in conc__inbox_post, which find it open; it orders
+	 * nothing for them: the lock does */
 	(void)conc__cas_acq_rel(&in->word, &word, (uint64_t)CONC__INBOX_BUSY);
 }

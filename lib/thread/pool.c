@@ -72,7 +72,10 @@ conc__pool_settle(struct conc__pool *p)
 	bool last;
 
 	conc__mutex_lock(&p->lock);
-	/* If no worker can be had, the last one has closed the inbox and seen to what was in it. */
+	/*
+	 * If no worker can be had, the last one has closed the inbox and seen to what was
+	 * in it.
+	 */
 	(void)conc__pool_tend(p, &called);
 	conc__pool_ended(p, 1);
 	last = conc__pool_abandoned(p);

@@ -46,11 +46,14 @@ struct conc__worker {
 	struct conc__pool *pool;
 	struct conc__thread *thread;
 	int index;                            /* from 0; free ones are taken again */
-	struct conc__worker *next;            /* in the pool's list, by index; or among the gone */
+	/* in the pool's list, by index; or among the gone */
+	struct conc__worker *next;
 	struct conc__worker *above, *below;   /* in the stack of idle workers */
-	struct conc__task *first;             /* what an extra worker was started for; or NULL */
+	/* what an extra worker was started for; or NULL */
+	struct conc__task *first;
 	conc__atomic_u32 called;              /* 1: come, there is work; its futex */
-	ptrdiff_t ended;                      /* tasks that ended here, still in unfinished; its own */
+	/* tasks that ended here, still in unfinished; its own */
+	ptrdiff_t ended;
 	enum conc__stage stage;               /* its own */
 	struct conc__tally tally;
 };
@@ -65,10 +68,13 @@ enum conc__mode {
 struct conc__pool {
 	conc_executor executor; /* first: handles are cast back */
 	struct conc__mutex lock;
-	struct conc__condition room; /* a place in the queue has become free, or the mode changed */
-	struct conc__condition over; /* unfinished or live has come to 0 after a shutdown began */
+	/* a place in the queue has become free, or the mode changed */
+	struct conc__condition room;
+	/* unfinished or live has come to 0 after a shutdown began */
+	struct conc__condition over;
 
-	struct conc__inbox inbox; /* CLOSED without workers, with a queue limit, after shutdown, or broken */
+	/* CLOSED without workers, with a queue limit, after shutdown, or broken */
+	struct conc__inbox inbox;
 	struct conc__queue queue;
 	/*
 	 * What must come to 0 before the pool may end: tasks that have left the
@@ -142,8 +148,8 @@ void conc__pool_collect(struct conc__pool *p, bool close);
 static inline bool
 conc__pool_has_work(struct conc__pool *p)
 {
-	return (p->queue.count > 0 || conc__inbox_filled(&p->inbox)) && p->mode < CONC__CANCEL &&
-	    p->broken == NULL;
+	return (p->queue.count > 0 || conc__inbox_filled(&p->inbox)) &&
+	    p->mode < CONC__CANCEL && p->broken == NULL;
 }
 
 /* With the lock held: has all ended after a shutdown began? */
@@ -160,10 +166,16 @@ conc__pool_abandoned(const struct conc__pool *p)
 	return p->orphan && p->live == 0 && p->unfinished == 0;
 }
 
-/* Not under the lock: end all that is queued: cancelled, or failed with e if that is not NULL. */
+/*
+ * Not under the lock: end all that is queued: cancelled, or failed with e if that is not
+ * NULL.
+ */
 void conc__pool_flush(struct conc__pool *p, const conc_exception *e);
 
-/* With the lock held, let go meanwhile: no worker can be had for what is queued, because of rc. */
+/*
+ * With the lock held, let go meanwhile: no worker can be had for what is queued, because of
+ * rc.
+ */
 void conc__pool_fail_all(struct conc__pool *p, int rc);
 
 /* Join the threads of these workers, linked by next, and free them. */

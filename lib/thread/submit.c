@@ -7,7 +7,10 @@
 #include "base/memory.h"
 #include "thread/pool.h"
 
-/* With less than this left of its stack, or a quarter of a small one, a worker claims no more. */
+/*
+ * With less than this left of its stack, or a quarter of a small one, a worker claims no
+ * more.
+ */
 #define STACK_RESERVE ((size_t)64 * 1024)
 
 /* t is queued now, or is due then. */

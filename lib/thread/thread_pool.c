@@ -87,7 +87,8 @@ pool_resize(conc_executor *ex, int n)
 	} else {
 		p->target = n;
 		if (p->live > n)
-			conc__pool_call_all(p); /* those too many leave, the others park again */
+			/* those too many leave, the others park again */
+			conc__pool_call_all(p);
 		else
 			(void)conc__pool_tend(p, &called);
 	}
@@ -194,7 +195,9 @@ make_locks(struct conc__pool *p)
 static int
 check_options(const conc_thread_pool_options *o)
 {
-	if (o->workers < 0 || o->workers > MOST_WORKERS || (unsigned)o->when_full > CONC_CALLER_RUNS)
+	if (o->workers < 0 || o->workers > MOST_WORKERS)
+		return -EINVAL;
+	if ((unsigned)o->when_full > CONC_CALLER_RUNS)
 		return -EINVAL;
 	if (o->stack_size > PTRDIFF_MAX / 2)
 		return -EINVAL;

@@ -151,7 +151,8 @@ park(struct conc__worker *w)
 	conc_time leave = timeout > 0 ? conc_after(timeout) : CONC_FOREVER;
 	conc_time deadline = CONC_FOREVER;
 
-	if (conc__pool_has_work(p)) /* else what is delayed is not for us: a flush will end it */
+	/* else what is delayed is not for us: a flush will end it */
+	if (conc__pool_has_work(p))
 		deadline.ns = conc__queue_due(&p->queue);
 
 	if (leave.ns < deadline.ns)
@@ -275,7 +276,8 @@ break_pool(struct conc__worker *w, conc_exception *e)
 	/* Whoever waits for room waits in vain. */
 	conc__condition_broadcast(&p->room);
 	conc__mutex_unlock(&p->lock);
-	broken = conc__exception_make(CONC_EBROKEN, p->broken, NULL, "the pool's init has failed");
+	broken = conc__exception_make(
+	    CONC_EBROKEN, p->broken, NULL, "the pool's init has failed");
 	if (w->first != NULL)
 		conc__task_end(w->first, CONC__FAILED, conc_exception_ref(broken), -1);
 	conc__pool_flush(p, broken);
@@ -315,7 +317,8 @@ work(struct conc__worker *w)
 		conc__worker_wake(called);
 		now = conc__task_run(t, now); /* one's end is the next one's beginning */
 		if (conc__forked(p->executor.generation))
-			return; /* the task forked, and this is the child: its last thread ends here */
+			/* the task forked, and this is the child: its last thread ends here */
+			return;
 		conc__mutex_lock(&p->lock);
 	}
 }
@@ -355,7 +358,10 @@ worker_aborted(void *arg)
 	struct conc__worker *w = arg;
 	struct conc__self *self = conc__self();
 
-	/* The tasks have ended on the way here; what is left are callbacks, gone with their stack. */
+	/*
+	 * The tasks have ended on the way here; what is left are callbacks, gone with their
+	 * stack.
+	 */
 	self->frame = NULL;
 	self->callbacks = 0;
 	if (conc__forked(w->pool->executor.generation))

@@ -14,6 +14,8 @@
 typedef uint32_t conc__atomic_u32;
 typedef uint64_t conc__atomic_u64;
 
+#define CONC__ATOMIC_INIT(value) (value)
+
 /*
  * A switching point before an atomic access to the word at a.  Fails the run
  * if that is freed memory.
