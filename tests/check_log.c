@@ -449,11 +449,18 @@ log_in_child(void)
 	conc_set_log(NULL, NULL, CONC_LOG_NONE);
 }
 
+/* Check has a lock of its own, which the child would find held: no asserts in the other thread. */
+static void
+take_no_notice(const conc_log_record *record, void *user)
+{
+	(void)record, (void)user;
+}
+
 START_TEST(log_works_in_the_child_of_a_fork)
 {
 	pthread_t thread;
 
-	conc_set_log(first, &users[0], CONC_LOG_ERROR);
+	conc_set_log(take_no_notice, NULL, CONC_LOG_ERROR);
 	ck_assert_int_eq(pthread_create(&thread, NULL, log_all_the_time, NULL), 0);
 	for (int i = 0; i < seeds(); i++)
 		ck_assert_int_eq(run_in_child(log_in_child), 0);
