@@ -47,7 +47,9 @@ START_TEST(map_refuses_bad_input)
 	ck_assert_int_eq(conc_map(pool, square_task, 3, a, 4, NULL, 4, NULL), -EINVAL);
 	ck_assert_int_lt(conc_map(pool, square_task, 3, a, SIZE_MAX / 2, b, 4, NULL), 0);
 	ck_assert_int_lt(conc_map(pool, square_task, 3, a, 4, b, SIZE_MAX / 2, NULL), 0);
-	ck_assert_int_lt(conc_map(pool, square_task, 3, a, CONC_BORROW, b, 4, NULL), 0);
+	for (size_t n = 0; n < 3; n++)
+		ck_assert_int_eq(
+		    conc_map(pool, square_task, n, a, CONC_BORROW, b, 4, NULL), -EINVAL);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		conc_map_options options = bad[i];
 

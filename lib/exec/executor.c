@@ -90,8 +90,8 @@ conc_map(conc_executor *ex, conc_fn *fn, size_t n, const void *args, size_t arg_
 	    (n > 0 && results == NULL && result_size > 0) || o.retries < 0 ||
 	    o.time_limit < 0 || o.backoff < 0 || (unsigned)o.stop_on_failure > 1)
 		return -EINVAL;
-	/* No array is that large. */
-	if ((arg_size > 0 && n > SIZE_MAX / arg_size) ||
+	/* No array is that large, and one is not borrowed. */
+	if (arg_size == CONC_BORROW || (arg_size > 0 && n > SIZE_MAX / arg_size) ||
 	    (result_size > 0 && n > SIZE_MAX / result_size))
 		return -EINVAL;
 	return (ex->engine->map != NULL ? ex->engine->map : conc__map)(
