@@ -25,8 +25,8 @@ struct conc__engine {
 	/* t begins to run on this thread, after it waited so long. */
 	void (*began)(conc_executor *ex, int64_t waited);
 	/*
-	 * A task ends in this phase, its future will tell next. ran: for how long; -1:
-	 * never.
+	 * A task ends in this phase, and its future will tell next; or DELAYED: a run of it
+	 * is over, another may follow.  ran: for how long; -1: it did not.
 	 */
 	void (*counted)(conc_executor *ex, uint32_t phase, int64_t ran);
 	/* It has ended, its callbacks have run: the engine's last touch of it. */

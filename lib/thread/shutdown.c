@@ -45,7 +45,7 @@ begin(struct conc__pool *p, conc_shutdown_how how, bool orphan)
 	bool last;
 
 	conc__mutex_lock(&p->lock);
-	/* what was accepted until now; from now on look at the mode */
+	/* What was accepted until now; from now on submitters look at the mode. */
 	conc__pool_collect(p, true);
 	if (p->mode < mode)
 		p->mode = mode;
@@ -55,7 +55,7 @@ begin(struct conc__pool *p, conc_shutdown_how how, bool orphan)
 	}
 	p->orphan |= orphan;
 	conc__condition_broadcast(&p->room); /* blocked submitters are refused */
-	/* idle workers leave now; else when the last task's end calls them */
+	/* Idle workers leave now; else when the last task's end calls them */
 	if (p->unfinished == 0)
 		conc__pool_call_all(p);
 	last = conc__pool_abandoned(p);

@@ -74,7 +74,7 @@ admit(struct conc__pool *p, conc_time deadline, bool *here)
 	}
 }
 
-/* With the lock. */
+/* Through the lock: for whoever must be admitted, or has a priority. */
 static int
 submit_slowly(struct conc__pool *p, struct conc__task *t, conc_time deadline)
 {

@@ -151,10 +151,8 @@ park(struct conc__worker *w)
 	conc_time leave = timeout > 0 ? conc_after(timeout) : CONC_FOREVER;
 	conc_time deadline = CONC_FOREVER;
 
-	/* else what is delayed is not for us: a flush will end it */
-	if (conc__pool_has_work(p))
+	if (conc__pool_has_work(p)) /* else a flush will end what is delayed */
 		deadline.ns = conc__queue_due(&p->queue);
-
 	if (leave.ns < deadline.ns)
 		deadline = leave;
 	/* relaxed: whoever calls does so under the lock, which we hold */
