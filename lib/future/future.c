@@ -223,8 +223,11 @@ conc__future_stay(conc_future *f)
 void
 conc__future_leave(conc_future *f)
 {
-	/* pairs with the other holders' release: what they did to f comes before the free */
-	if (conc__sub_acq_rel(&f->refs, 1) == 1)
+	/*
+	 * pairs with the other holders' release: what they did to f comes before the free.
+	 * Nobody can add to the last reference but its holder, who need not swap.
+	 */
+	if (conc__load_acquire(&f->refs) == 1 || conc__sub_acq_rel(&f->refs, 1) == 1)
 		dispose(f);
 }
 
@@ -244,8 +247,15 @@ conc_future_release(conc_future *f)
 
 	if (f == NULL)
 		return;
-	/* relaxed: only a guess for the swap below */
-	refs = conc__load_relaxed(&f->refs);
+	/*
+	 * acquire: pairs with the other holders' release, for the case that ours is the last
+	 * one, which nobody else can change; else it is only a guess for the swap below
+	 */
+	refs = conc__load_acquire(&f->refs);
+	if (refs == CONC__PROGRAM) {
+		dispose(f);
+		return;
+	}
 	do {
 		/* The program's last reference: tell before it is given up, for then the source
 		 * may free f at any time.  If f ends only after this look, the source tells. */

@@ -65,16 +65,30 @@ enum conc__mode {
 	CONC__KILL,
 };
 
+/*
+ * What stands on the two sides of this is never in one cache line, nor in two
+ * that are fetched as a pair.  Without it every submitter, who only reads the
+ * executor and swaps the inbox, would wait for the line that the workers' lock
+ * and queue keep changing.
+ */
+#define CONC__APART(name) char name[128]
+
 struct conc__pool {
 	conc_executor executor; /* first: handles are cast back */
+	char *name;             /* and what else the options said; read only */
+	conc_thread_pool_options options;
+	CONC__APART(apart_from_inbox);
+
+	/* CLOSED without workers, with a queue limit, after shutdown, or broken */
+	struct conc__inbox inbox;
+	CONC__APART(apart_from_lock);
+
 	struct conc__mutex lock;
 	/* a place in the queue has become free, or the mode changed */
 	struct conc__condition room;
 	/* unfinished or live has come to 0 after a shutdown began */
 	struct conc__condition over;
 
-	/* CLOSED without workers, with a queue limit, after shutdown, or broken */
-	struct conc__inbox inbox;
 	struct conc__queue queue;
 	/*
 	 * What must come to 0 before the pool may end: tasks that have left the
@@ -99,9 +113,6 @@ struct conc__pool {
 
 	struct conc__tally past;    /* of workers that are gone, and of other threads */
 	conc__atomic_u32 kill_word; /* 1: all tasks are asked to stop */
-
-	char *name; /* and what else the options said; read only */
-	conc_thread_pool_options options;
 };
 
 /* Add to a counter that only this thread, or who holds the lock, writes. */
