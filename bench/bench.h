@@ -15,7 +15,8 @@
 
 #define WORKERS 2
 #define WARM_UP 20000     /* tasks before the clock starts */
-#define TASKS 1000000     /* submitted in a row */
+#define TASKS 1000000     /* submitted in all */
+#define BURST 10000       /* and waited for before the next ones */
 #define ROUND_TRIPS 20000 /* submitted one by one */
 #define QUEUED 200000     /* waiting while memory is weighed */
 

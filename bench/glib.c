@@ -71,6 +71,19 @@ push_all(GThreadPool *pool, int n)
 }
 
 static double
+bench_bursts(void)
+{
+	GThreadPool *pool = new_pool(count_down, WORKERS);
+	double time = 0;
+
+	push_all(pool, BURST);
+	for (int i = 0; i < TASKS; i += BURST)
+		time += push_all(pool, BURST);
+	g_thread_pool_free(pool, FALSE, TRUE);
+	return time / TASKS;
+}
+
+static double
 bench_push(void)
 {
 	GThreadPool *pool = new_pool(count_down, WORKERS);
@@ -149,6 +162,6 @@ bench_memory(void)
 	return bytes / QUEUED;
 }
 
-const struct benchmark benchmarks[] = {{"submit", "ns", bench_push}, {"fire", "ns", bench_push},
-    {"round_trip", "ns", bench_round_trip}, {"map", "ns", bench_map},
+const struct benchmark benchmarks[] = {{"submit", "ns", bench_bursts}, {"hold", "ns", bench_push},
+    {"fire", "ns", bench_push}, {"round_trip", "ns", bench_round_trip}, {"map", "ns", bench_map},
     {"memory", "bytes", bench_memory}, {NULL, NULL, NULL}};

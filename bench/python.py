@@ -81,6 +81,7 @@ if name == "memory":
 else:
     run, n = {
         "submit": (submit_all, TASKS),
+        "hold": (submit_all, TASKS),
         "fire": (fire_all, TASKS),
         "round_trip": (round_trips, ROUND_TRIPS),
         "map": (map_all, TASKS),
