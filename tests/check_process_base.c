@@ -11,6 +11,7 @@
 #include "tests/common.h"
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 /* --- processes --- */
 
@@ -180,6 +181,107 @@ START_TEST(reap_echild)
 }
 END_TEST
 
+START_TEST(reap_any_takes_whichever_ended)
+{
+	struct conc__process_end end;
+	int waits = start(wait_for_death, NULL), status = 7;
+	int ends = start(give_back, &status);
+
+	ck_assert_int_eq(conc__process_reap_any(&end, 1), ends);
+	ck_assert_int_eq(end.exit_status, 7);
+	ck_assert_int_eq(conc__process_reap_any(&end, 0), 0);
+	conc__process_signal(waits, SIGKILL);
+	ck_assert_int_eq(conc__process_reap_any(&end, 1), waits);
+	ck_assert_int_eq(end.signal, SIGKILL);
+	ck_assert_int_eq(conc__process_reap_any(&end, 1), -ECHILD);
+}
+END_TEST
+
+static int
+tell_family(void *arg)
+{
+	int family[2] = {conc__process_id(), conc__process_parent()}, *ends = arg;
+
+	if (memcmp(conc__self(), &(struct conc__self){0}, sizeof(struct conc__self)) != 0)
+		family[0] = -1;
+	return conc__write(ends[1], family, sizeof family) != sizeof family;
+}
+
+START_TEST(start_detached_leaves_no_child)
+{
+	struct conc__process_end end;
+	int ends[2], family[2], byte;
+
+	for (int ignored = 0; ignored < 2; ignored++) {
+		/* Then the kernel reaps, and tells nobody. */
+		signal(SIGCHLD, ignored ? SIG_IGN : SIG_DFL);
+		ck_assert_int_eq(conc__pipe(ends), 0);
+		ck_assert_int_eq(conc__process_start_detached(tell_family, ends), 0);
+		ck_assert_int_eq(conc__process_reap_any(&end, 0), -ECHILD);
+		conc__close(ends[1]);
+		ck_assert_int_eq(
+		    conc__read(ends[0], family, sizeof family), sizeof family);
+		ck_assert_int_ne(family[0], getpid());
+		ck_assert_int_gt(family[0], 0);
+		ck_assert_int_ne(family[1], getpid());
+		ck_assert_int_eq(conc__read(ends[0], &byte, 1), 0);
+		conc__close(ends[0]);
+	}
+	signal(SIGCHLD, SIG_DFL);
+}
+END_TEST
+
+static int
+start_none(void *arg)
+{
+	struct rlimit none = {0, 0};
+
+	/* Root may have as many as it likes: then there is nothing to see. */
+	if (setrlimit(RLIMIT_NPROC, &none) != 0 || setuid(65534) != 0)
+		return 0;
+	return conc__process_start_detached(give_back, arg) == -EAGAIN ? 0 : 1;
+}
+
+START_TEST(start_detached_eagain)
+{
+	int status = 0;
+
+	ck_assert_int_eq(end_of(start(start_none, &status)).exit_status, 0);
+}
+END_TEST
+
+static int
+write_into_nothing(void *arg)
+{
+	int *ends = arg;
+
+	signal(SIGPIPE, SIG_DFL);
+	conc__close(ends[0]);
+	return conc__write_held(ends[1], "x", 1) > 0 ? 1 : 2;
+}
+
+START_TEST(write_held_writes_or_kills)
+{
+	int ends[2], pid;
+	char buf[8];
+
+	ck_assert_int_eq(conc__pipe(ends), 0);
+	ck_assert_int_eq(conc__write_held(ends[1], "hello", 5), 5);
+	ck_assert_int_eq(conc__read(ends[0], buf, sizeof buf), 5);
+	ck_assert_mem_eq(buf, "hello", 5);
+	ck_assert_int_eq(conc__nonblocking(ends[0]), 0);
+	ck_assert_int_eq(conc__write_held(-1, "x", 1), -EBADF);
+	conc__close(ends[0]);
+	ends[0] = -1;
+	pid = start(write_into_nothing, ends);
+	ck_assert_int_eq(end_of(pid).signal, SIGPIPE);
+	signal(SIGPIPE, SIG_IGN);
+	ck_assert_int_eq(conc__write_held(ends[1], "x", 1), -EPIPE);
+	signal(SIGPIPE, SIG_DFL);
+	conc__close(ends[1]);
+}
+END_TEST
+
 static void
 do_nothing(int signal)
 {
@@ -298,6 +400,10 @@ main(void)
 	tcase_add_test(tc, reap_tells_the_times);
 	tcase_add_test(tc, reap_echild);
 	tcase_add_test(tc, reap_eintr);
+	tcase_add_test(tc, reap_any_takes_whichever_ended);
+	tcase_add_test(tc, start_detached_leaves_no_child);
+	tcase_add_test(tc, start_detached_eagain);
+	tcase_add_test(tc, write_held_writes_or_kills);
 	tcase_add_test(tc, signal_einval);
 	tcase_add_test(tc, watch_polls_readable_at_the_end);
 	tcase_add_test(tc, shared_memory_is_shared);

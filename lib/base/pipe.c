@@ -65,6 +65,14 @@ conc__read(int fd, void *buf, size_t size)
 	return got >= 0 ? got : -errno;
 }
 
+int64_t
+conc__write_held(int fd, const void *buf, size_t size)
+{
+	ssize_t put = write(fd, buf, size < SSIZE_MAX ? size : SSIZE_MAX);
+
+	return put >= 0 ? put : -errno;
+}
+
 /*
  * A broken pipe sends SIGPIPE to the thread that writes.  So it is blocked
  * meanwhile, and taken away again, unless one was pending already: that can be
@@ -74,8 +82,8 @@ int64_t
 conc__write(int fd, const void *buf, size_t size)
 {
 	sigset_t broken, old, pending;
-	ssize_t put;
-	int rc, ours;
+	int64_t put;
+	int ours;
 
 	sigemptyset(&broken);
 	sigaddset(&broken, SIGPIPE);
@@ -84,16 +92,15 @@ conc__write(int fd, const void *buf, size_t size)
 	if (sigismember(&old, SIGPIPE))
 		sigpending(&pending);
 	ours = !sigismember(&pending, SIGPIPE);
-	put = write(fd, buf, size < SSIZE_MAX ? size : SSIZE_MAX);
-	rc = put < 0 ? -errno : 0;
-	if (rc == -EPIPE && ours) {
+	put = conc__write_held(fd, buf, size);
+	if (put == -EPIPE && ours) {
 		sigpending(&pending);
 		if (sigismember(&pending, SIGPIPE))
 			(void)sigwait(&broken, &(int){0});
 	}
 	if (!sigismember(&old, SIGPIPE))
 		pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return put >= 0 ? put : rc;
+	return put;
 }
 
 int

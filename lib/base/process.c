@@ -44,15 +44,13 @@ nanoseconds(struct timeval t)
 	return (int64_t)t.tv_sec * 1000000000 + (int64_t)t.tv_usec * 1000;
 }
 
-int
-conc__process_reap(int pid, struct conc__process_end *end, int block)
+static int
+reap(pid_t pid, struct conc__process_end *end, int block)
 {
 	struct rusage usage;
 	int status;
 	pid_t got;
 
-	if (pid <= 0) /* to wait4 these are all children, or groups */
-		return -ECHILD;
 	got = wait4(pid, &status, block ? 0 : WNOHANG, &usage);
 	if (got <= 0)
 		return got < 0 ? -errno : 0;
@@ -68,7 +66,20 @@ conc__process_reap(int pid, struct conc__process_end *end, int block)
 	    .max_rss = (int64_t)usage.ru_maxrss * 1024,
 #endif
 	};
-	return pid;
+	return (int)got;
+}
+
+int
+conc__process_reap(int pid, struct conc__process_end *end, int block)
+{
+	/* To wait4 others are all children, or groups. */
+	return pid > 0 ? reap(pid, end, block) : -ECHILD;
+}
+
+int
+conc__process_reap_any(struct conc__process_end *end, int block)
+{
+	return reap(-1, end, block);
 }
 
 int
@@ -77,6 +88,20 @@ conc__process_signal(int pid, int signal)
 	if (pid <= 0) /* to kill these are groups, or all processes */
 		return -EINVAL;
 	return kill(pid, signal) == 0 ? 0 : -errno;
+}
+
+int
+conc__process_signal_group(int pid, int signal)
+{
+	if (pid <= 1) /* to kill -1 is all processes */
+		return -EINVAL;
+	return kill(-pid, signal) == 0 ? 0 : -errno;
+}
+
+int
+conc__process_id(void)
+{
+	return (int)getpid();
 }
 
 int

@@ -146,6 +146,7 @@ struct sim_state {
 	uint32_t epoch;           /* how many forks we followed */
 	int cpu_count;
 	size_t stack_left;
+	uint64_t unloaded; /* by sim_unload: an address; 0: none */
 
 	bool failed;
 	char reason[2048];
@@ -206,8 +207,10 @@ enum { SIM_FDS = 256 };
 struct sim_file;
 
 struct sim_process {
-	int pid, parent;
+	int pid, parent, group;
 	bool ended, reaped;
+	bool follows; /* dies with its parent */
+	bool reaper;  /* what it starts follows it until it settles */
 	int signal, exit_status;
 	uint64_t kill_in; /* of its switching points; 0: never */
 	unsigned threads;
@@ -225,6 +228,7 @@ struct sim_process *sim_process_find(int pid);
 
 void sim_files_copy(struct sim_process *to, const struct sim_process *from);
 void sim_files_close(struct sim_process *p);
+void sim_files_forget(const struct sim_process *p);
 void sim_files_check(const struct sim_process *p);
 void sim_files_reset(void);
 

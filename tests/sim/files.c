@@ -2,57 +2,34 @@
 
 /*
  * Descriptors: pipes, bells, watches on processes; read, write, poll.
- *
- * A descriptor names an open file, which processes share after a start and
- * which is counted; its being nonblocking belongs to the file, as in the real
- * system.  Any change of state wakes everybody who polls.
  */
-#include "engine.h"
+#include "files.h"
 #include "base/process.h"
 
-enum kind { READ_END, WRITE_END, BELL, WATCH };
-
-struct pipe {
+struct sim_pipe {
 	unsigned readers, writers; /* open files, 0 or 1 */
 	size_t head, count, capacity, room;
 	char *buffer; /* kept for later runs */
 };
 
-struct sim_file {
-	enum kind kind;
-	unsigned refs;
-	bool nonblocking, rings;
-	struct pipe *pipe;
-	struct sim_process *watched;
-};
-
 /* All files and pipes of this program, reused by each run. */
 static struct sim_file **files;
-static struct pipe **pipes;
+static struct sim_pipe **pipes;
 static size_t file_count, file_room, pipe_count, pipe_room;
 
 enum { GREATEST_PIPE = 1 << 20 };
-
-#define NEXT(array, n, room)                                                                   \
-	do {                                                                                   \
-		if ((n) < (room))                                                              \
-			break;                                                                 \
-		(room) = (room) ? 2 * (room) : 16;                                             \
-		(array) = (realloc)((array), (room) * sizeof(*(array)));                       \
-		for (size_t i_ = (n); i_ < (room); i_++)                                       \
-			(array)[i_] = (calloc)(1, sizeof(**(array)));                          \
-	} while (0)
 
 void
 sim_files_reset(void)
 {
 	file_count = pipe_count = 0;
+	sim_channel_reset();
 }
 
-static struct sim_file *
-new_file(enum kind kind)
+struct sim_file *
+sim_file_new(enum sim_kind kind)
 {
-	NEXT(files, file_count, file_room);
+	SIM_NEXT(files, file_count, file_room);
 	struct sim_file *f = files[file_count++];
 
 	*f = (struct sim_file){.kind = kind, .refs = 1};
@@ -60,7 +37,7 @@ new_file(enum kind kind)
 }
 
 static void
-set_capacity(struct pipe *p, size_t capacity)
+set_capacity(struct sim_pipe *p, size_t capacity)
 {
 	if (capacity > p->room) {
 		p->buffer = (realloc)(p->buffer, capacity);
@@ -69,9 +46,8 @@ set_capacity(struct pipe *p, size_t capacity)
 	p->capacity = capacity;
 }
 
-/* The smallest free descriptor, as POSIX has it; it names f from now on. */
-static int
-install(struct sim_file *f)
+int
+sim_file_install(struct sim_file *f)
 {
 	struct sim_process *p = sim.current->process;
 
@@ -83,30 +59,63 @@ install(struct sim_file *f)
 	return -EMFILE;
 }
 
-static struct sim_file *
-get(int fd)
+int
+sim_file_install_two(struct sim_file *a, struct sim_file *b, int ends[2])
+{
+	int one = sim_file_install(a), two = sim_file_install(b);
+
+	if (two < 0) {
+		if (one >= 0)
+			sim.current->process->fd[one] = NULL;
+		return -EMFILE;
+	}
+	ends[0] = one;
+	ends[1] = two;
+	return 0;
+}
+
+struct sim_file *
+sim_file_get(int fd)
 {
 	return fd < 0 || fd >= SIM_FDS ? NULL : sim.current->process->fd[fd];
 }
 
-static void
-changed(struct pipe *p)
+void
+sim_file_changed(const void *object)
 {
-	if (p)
-		sim_wake(SIM_ON_PIPE, p, INT32_MAX);
+	if (object)
+		sim_wake(SIM_ON_PIPE, object, INT32_MAX);
 	sim_wake(SIM_ON_POLL, NULL, INT32_MAX);
 }
 
-static void
-drop(struct sim_file *f)
+int
+sim_file_wait(int fd, const struct sim_file *f, const void *object)
+{
+	if (f->nonblocking)
+		return -EAGAIN;
+	if (sim_noise())
+		return -EINTR;
+	sim_block(SIM_ON_PIPE, object, INT64_MAX);
+	if (sim_file_get(fd) != f)
+		sim_fail("%s: descriptor %d is closed under who waits for it",
+		    sim.current->site, fd);
+	return 0;
+}
+
+void
+sim_file_drop(struct sim_file *f)
 {
 	if (--f->refs)
 		return;
-	if (f->kind == READ_END)
+	if (f->kind == SIM_CHANNEL) {
+		sim_channel_closed(f);
+		return;
+	}
+	if (f->kind == SIM_READ_END)
 		f->pipe->readers--;
-	else if (f->kind == WRITE_END)
+	else if (f->kind == SIM_WRITE_END)
 		f->pipe->writers--;
-	changed(f->pipe);
+	sim_file_changed(f->pipe);
 }
 
 void
@@ -124,19 +133,28 @@ sim_files_close(struct sim_process *p)
 {
 	for (int fd = 0; fd < SIM_FDS; fd++)
 		if (p->fd[fd]) {
-			drop(p->fd[fd]);
+			sim_file_drop(p->fd[fd]);
 			p->fd[fd] = NULL;
 		}
+}
+
+/* What p has open now is none of its leaks. */
+void
+sim_files_forget(const struct sim_process *p)
+{
+	for (int fd = 0; fd < SIM_FDS; fd++)
+		if (p->fd[fd])
+			p->fd[fd]->inherited = true;
 }
 
 void
 sim_files_check(const struct sim_process *p)
 {
-	static const char *const name[] = {
-	    "a pipe's read end", "a pipe's write end", "a bell", "a watch on a process"};
+	static const char *const name[] = {"a pipe's read end", "a pipe's write end",
+	    "a bell", "a watch on a process", "a channel's end"};
 
 	for (int fd = 0; fd < SIM_FDS; fd++)
-		if (p->fd[fd])
+		if (p->fd[fd] && !p->fd[fd]->inherited)
 			sim_note(
 			    "descriptor %d (%s) was never closed", fd, name[p->fd[fd]->kind]);
 }
@@ -152,25 +170,16 @@ conc__pipe(int ends[2])
 	sim_step(sim_site, "pipe");
 	if (sim_inject())
 		return -EMFILE;
-	NEXT(pipes, pipe_count, pipe_room);
-	struct pipe *p = pipes[pipe_count++];
+	SIM_NEXT(pipes, pipe_count, pipe_room);
+	struct sim_pipe *p = pipes[pipe_count++];
 
 	p->readers = p->writers = 1;
 	p->head = p->count = 0;
 	set_capacity(p, capacity[sim_below(4)]);
-	in = new_file(READ_END);
-	out = new_file(WRITE_END);
+	in = sim_file_new(SIM_READ_END);
+	out = sim_file_new(SIM_WRITE_END);
 	in->pipe = out->pipe = p;
-	int a = install(in), b = install(out);
-
-	if (b < 0) {
-		if (a >= 0)
-			sim.current->process->fd[a] = NULL;
-		return -EMFILE;
-	}
-	ends[0] = a;
-	ends[1] = b;
-	return 0;
+	return sim_file_install_two(in, out, ends);
 }
 
 int
@@ -180,7 +189,7 @@ conc__pipe_resize(int fd, size_t size)
 	size_t capacity = 4096;
 
 	sim_step(sim_site, "pipe resize");
-	f = get(fd);
+	f = sim_file_get(fd);
 	if (!f || !f->pipe)
 		return -EBADF;
 	if (size > GREATEST_PIPE || sim_inject())
@@ -198,7 +207,7 @@ conc__pipe_resize(int fd, size_t size)
 	memcpy(f->pipe->buffer, held, f->pipe->count);
 	f->pipe->head = 0;
 	(free)(held);
-	changed(f->pipe);
+	sim_file_changed(f->pipe);
 	return (int)capacity;
 }
 
@@ -210,7 +219,7 @@ conc__bell(void)
 	sim_step(sim_site, "bell");
 	if (sim_inject())
 		return -EMFILE;
-	fd = install(new_file(BELL));
+	fd = sim_file_install(sim_file_new(SIM_BELL));
 	return fd;
 }
 
@@ -226,9 +235,9 @@ conc__process_watch(int pid)
 		return -ESRCH;
 	if (sim_inject())
 		return -EMFILE;
-	f = new_file(WATCH);
+	f = sim_file_new(SIM_WATCH);
 	f->watched = p;
-	return install(f);
+	return sim_file_install(f);
 }
 
 int
@@ -237,7 +246,7 @@ conc__nonblocking(int fd)
 	struct sim_file *f;
 
 	sim_step(sim_site, "nonblocking");
-	f = get(fd);
+	f = sim_file_get(fd);
 	if (!f)
 		return -EBADF;
 	f->nonblocking = true;
@@ -250,12 +259,12 @@ conc__close(int fd)
 	struct sim_file *f;
 
 	sim_step(sim_site, "close");
-	f = get(fd);
+	f = sim_file_get(fd);
 	if (!f)
 		sim_fail(
 		    "%s: descriptor %d is closed, which is not open", sim.current->site, fd);
 	sim.current->process->fd[fd] = NULL;
-	drop(f);
+	sim_file_drop(f);
 	return 0;
 }
 
@@ -264,13 +273,13 @@ conc__close(int fd)
 static void
 set_bell(int fd, bool rings)
 {
-	struct sim_file *f = get(fd);
+	struct sim_file *f = sim_file_get(fd);
 
-	if (!f || f->kind != BELL)
+	if (!f || f->kind != SIM_BELL)
 		sim_fail("%s: descriptor %d is no bell", sim.current->site, fd);
 	f->rings = rings;
 	if (rings)
-		changed(NULL);
+		sim_file_changed(NULL);
 }
 
 void
@@ -302,12 +311,13 @@ int64_t
 conc__read(int fd, void *buf, size_t size)
 {
 	struct sim_file *f;
-	struct pipe *p;
+	struct sim_pipe *p;
 	size_t n;
+	int rc;
 
 	sim_step(sim_site, "read");
-	f = get(fd);
-	if (!f || f->kind != READ_END)
+	f = sim_file_get(fd);
+	if (!f || f->kind != SIM_READ_END)
 		return -EBADF;
 	if (size == 0)
 		return 0;
@@ -315,21 +325,16 @@ conc__read(int fd, void *buf, size_t size)
 	while (p->count == 0) {
 		if (p->writers == 0)
 			return 0;
-		if (f->nonblocking)
-			return -EAGAIN;
-		if (sim_noise())
-			return -EINTR;
-		sim_block(SIM_ON_PIPE, p, INT64_MAX);
-		if (get(fd) != f)
-			sim_fail(
-			    "%s: descriptor %d is closed under a read", sim.current->site, fd);
+		rc = sim_file_wait(fd, f, p);
+		if (rc)
+			return rc;
 	}
 	n = transfer(size, p->count);
 	for (size_t i = 0; i < n; i++)
 		((char *)buf)[i] = p->buffer[(p->head + i) % p->capacity];
 	p->head = (p->head + n) % p->capacity;
 	p->count -= n;
-	changed(p);
+	sim_file_changed(p);
 	return (int64_t)n;
 }
 
@@ -337,14 +342,15 @@ int64_t
 conc__write(int fd, const void *buf, size_t size)
 {
 	struct sim_file *f;
-	struct pipe *p;
+	struct sim_pipe *p;
 	size_t n;
+	int rc;
 
 	sim_step(sim_site, "write");
 	if (fd == 1 || fd == 2) /* a console that nobody reads: the log goes there */
 		return (int64_t)transfer(size, size);
-	f = get(fd);
-	if (!f || f->kind != WRITE_END)
+	f = sim_file_get(fd);
+	if (!f || f->kind != SIM_WRITE_END)
 		return -EBADF;
 	if (size == 0)
 		return 0;
@@ -354,21 +360,23 @@ conc__write(int fd, const void *buf, size_t size)
 			return -EPIPE;
 		if (p->count < p->capacity)
 			break;
-		if (f->nonblocking)
-			return -EAGAIN;
-		if (sim_noise())
-			return -EINTR;
-		sim_block(SIM_ON_PIPE, p, INT64_MAX);
-		if (get(fd) != f)
-			sim_fail(
-			    "%s: descriptor %d is closed under a write", sim.current->site, fd);
+		rc = sim_file_wait(fd, f, p);
+		if (rc)
+			return rc;
 	}
 	n = transfer(size, p->capacity - p->count);
 	for (size_t i = 0; i < n; i++)
 		p->buffer[(p->head + p->count + i) % p->capacity] = ((const char *)buf)[i];
 	p->count += n;
-	changed(p);
+	sim_file_changed(p);
 	return (int64_t)n;
+}
+
+/* Here SIGPIPE is no end: what may not happen fails as what may. */
+int64_t
+conc__write_held(int fd, const void *buf, size_t size)
+{
+	return conc__write(fd, buf, size);
 }
 
 /* As poll says it of the real ones: an end without data is a hangup alone. */
@@ -376,14 +384,15 @@ static short
 ready(const struct sim_file *f)
 {
 	switch (f->kind) {
-	case READ_END:
+	case SIM_READ_END:
 		return (short)((f->pipe->count ? CONC__READABLE : 0) |
 		    (f->pipe->writers ? 0 : CONC__HANGUP));
-	case WRITE_END:
+	case SIM_WRITE_END:
 		return (short)((f->pipe->count < f->pipe->capacity ? CONC__WRITABLE : 0) |
 		    (f->pipe->readers ? 0 : CONC__HANGUP));
-	case BELL: return f->rings ? CONC__READABLE : 0;
-	case WATCH: return f->watched->ended ? CONC__READABLE : 0;
+	case SIM_BELL: return f->rings ? CONC__READABLE : 0;
+	case SIM_CHANNEL: return sim_channel_ready(f);
+	case SIM_WATCH: return f->watched->ended ? CONC__READABLE : 0;
 	}
 	return 0;
 }
@@ -399,7 +408,7 @@ conc__poll(struct conc__poll *p, size_t n, conc_time deadline)
 	for (;;) {
 		found = 0;
 		for (size_t i = 0; i < n; i++) {
-			struct sim_file *f = get(p[i].fd);
+			struct sim_file *f = sim_file_get(p[i].fd);
 
 			p[i].ready = 0;
 			if (p[i].fd < 0)

@@ -29,6 +29,7 @@ new_process(int parent)
 	memset(p, 0, sizeof(*p));
 	p->pid = FIRST_PID + (int)count++;
 	p->parent = parent;
+	p->group = p->pid;
 	return p;
 }
 
@@ -42,6 +43,7 @@ void
 sim_process_reset(void)
 {
 	count = 0;
+	sim.unloaded = 0;
 }
 
 struct sim_process *
@@ -72,6 +74,8 @@ conc__process_start(int (*entry)(void *arg), void *arg)
 	if (sim_inject())
 		return sim.calls % 2 ? -EAGAIN : -ENOMEM;
 	p = new_process(me->process->pid);
+	p->group = me->process->group;
+	p->follows = me->process->reaper;
 	p->entry = entry;
 	p->arg = arg;
 	sim_files_copy(p, me->process);
@@ -89,6 +93,7 @@ conc__process_start(int (*entry)(void *arg), void *arg)
 void
 sim_process_orphan(struct sim_process *p)
 {
+	sim_files_forget(p); /* if p lives on, it was another who opened them */
 	for (size_t i = 0; i < count; i++)
 		if (processes[i]->parent == p->pid) {
 			processes[i]->parent = 1;
@@ -96,12 +101,10 @@ sim_process_orphan(struct sim_process *p)
 		}
 }
 
-/* End a process: its threads vanish where they stand.  Does not return to one of them. */
-void
-sim_process_kill(struct sim_process *p, int signal, int status)
+/* End a process: its threads vanish where they stand; and those who follow it. */
+static void
+end_process(struct sim_process *p, int signal, int status)
 {
-	bool mine = sim.current->process == p;
-
 	if (p->ended)
 		return;
 	if (p == processes[0])
@@ -119,13 +122,29 @@ sim_process_kill(struct sim_process *p, int signal, int status)
 	}
 	sim_memory_reclaim(p->pid);
 	sim_files_close(p);
+	for (size_t i = 0; i < count; i++)
+		if (processes[i]->parent == p->pid && processes[i]->follows)
+			end_process(processes[i], 9, 0);
 	sim_process_orphan(p);
 	if (p->parent == 1) /* init reaps at once */
 		p->reaped = true;
 	sim_wake(SIM_ON_PROCESS, NULL, INT32_MAX);
 	sim_wake(SIM_ON_POLL, NULL, INT32_MAX);
-	if (mine)
+}
+
+/* Does not return if the running thread is among those that end. */
+static void
+leave_if_ended(void)
+{
+	if (sim.current->process->ended)
 		sim_leave();
+}
+
+void
+sim_process_kill(struct sim_process *p, int signal, int status)
+{
+	end_process(p, signal, status);
+	leave_if_ended();
 }
 
 void
@@ -136,15 +155,33 @@ conc__process_exit(int status)
 	__builtin_unreachable();
 }
 
-int
-conc__process_reap(int pid, struct conc__process_end *end, int block)
+/* The child pid, or with -1 any that has ended or else any; NULL: there is none. */
+static struct sim_process *
+find_child(int pid)
+{
+	struct sim_process *child = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		struct sim_process *p = processes[i];
+
+		if (p->reaped || p->parent != sim.current->process->pid ||
+		    (pid != -1 && p->pid != pid))
+			continue;
+		if (!child || p->ended)
+			child = p;
+	}
+	return child;
+}
+
+static int
+reap(int pid, struct conc__process_end *end, int block)
 {
 	struct sim_process *p;
 
 	sim_step(sim_site, "process reap");
 	for (;;) {
-		p = sim_process_find(pid);
-		if (!p || p->parent != sim.current->process->pid)
+		p = find_child(pid);
+		if (!p)
 			return -ECHILD;
 		if (p->ended)
 			break;
@@ -161,7 +198,28 @@ conc__process_reap(int pid, struct conc__process_end *end, int block)
 	    .system_time = 1000000,
 	    .max_rss = 1 << 20};
 	sim_wake(SIM_ON_PROCESS, NULL, INT32_MAX);
-	return pid;
+	return p->pid;
+}
+
+int
+conc__process_reap(int pid, struct conc__process_end *end, int block)
+{
+	return reap(pid > 0 ? pid : 0, end, block);
+}
+
+int
+conc__process_reap_any(struct conc__process_end *end, int block)
+{
+	return reap(-1, end, block);
+}
+
+/* Does this signal end a process?  Not if it is ignored by default: CHLD, URG, WINCH, CONT. */
+static bool
+is_deadly(int signal)
+{
+	if (signal == 19 || signal == 20 || signal == 21 || signal == 22)
+		sim_fail("%s: the simulator does not stop processes", sim.current->site);
+	return signal && signal != 17 && signal != 18 && signal != 23 && signal != 28;
 }
 
 int
@@ -175,12 +233,55 @@ conc__process_signal(int pid, int signal)
 	p = sim_process_find(pid);
 	if (!p)
 		return -ESRCH;
-	/* Ignored by default: CHLD, URG, WINCH, CONT.  Stopping is not simulated. */
-	if (signal == 19 || signal == 20 || signal == 21 || signal == 22)
-		sim_fail("%s: the simulator does not stop processes", sim.current->site);
-	if (signal && signal != 17 && signal != 18 && signal != 23 && signal != 28)
+	if (is_deadly(signal))
 		sim_process_kill(p, signal, 0);
 	return 0;
+}
+
+int
+conc__process_signal_group(int pid, int signal)
+{
+	bool deadly;
+	int rc = -ESRCH;
+
+	sim_step(sim_site, "process signal group");
+	if (signal < 0 || signal > 64 || pid <= 1)
+		return -EINVAL;
+	deadly = is_deadly(signal);
+	for (size_t i = 0; i < count; i++) {
+		if (processes[i]->group != pid || processes[i]->reaped)
+			continue;
+		rc = 0;
+		if (deadly)
+			end_process(processes[i], signal, 0);
+	}
+	leave_if_ended();
+	return rc;
+}
+
+int
+conc__process_settle(const struct conc__process_rules *r)
+{
+	struct sim_process *me = sim.current->process;
+
+	sim_step(sim_site, "process settle");
+	if (r->group)
+		me->group = me->pid;
+	if (r->parent && me->parent != r->parent)
+		return -ESRCH;
+	me->follows = r->parent != 0;
+	me->reaper = r->reaper;
+	if (sim_inject())
+		return -EMFILE;
+	if (r->name)
+		snprintf(sim.current->name, sizeof(sim.current->name), "%s", r->name);
+	return 0;
+}
+
+int
+conc__process_id(void)
+{
+	return sim.current->process->pid;
 }
 
 int
@@ -208,6 +309,53 @@ sim_process_check(void)
 			sim_note("process %d was never reaped", processes[i]->pid);
 	sim_files_check(processes[0]);
 }
+
+/* Nobody's time is counted. */
+int
+conc__cpu_alarm(int64_t ns)
+{
+	(void)ns;
+	return 0;
+}
+
+void
+conc__stdio_flush(void)
+{
+}
+
+/* ---- objects ---- */
+
+struct conc__objects {
+	char nothing;
+};
+
+int
+conc__objects_note(struct conc__objects **o)
+{
+	*o = conc__malloc(sizeof(**o));
+	return *o ? 0 : -ENOMEM;
+}
+
+void
+conc__objects_free(struct conc__objects *o)
+{
+	conc__free(o);
+}
+
+bool
+conc__objects_hold(const struct conc__objects *o, uint64_t address)
+{
+	(void)o;
+	return !sim.unloaded || address != sim.unloaded;
+}
+
+void
+sim_unload(uint64_t address)
+{
+	sim.unloaded = address;
+}
+
+/* ---- memory ---- */
 
 void *
 conc__shared_map(size_t size)

@@ -70,10 +70,11 @@
  *   - Only sequentially consistent executions are explored.
  *
  * Failures.  "sim --sweep" runs each scenario again and again and lets the
- * k-th call fail that can (memory, thread, mutex and condition, process, pipe,
- * bell, shared map), once or from then on, for all k.  A scenario must
- * return, cleaned up, whatever fails: check each code, say which ones are
- * right, return early if you must.  sim_sweeping() says that failures may come.
+ * k-th call fail that can (memory, thread, mutex and condition, process and its
+ * settling, pipe, channel and the descriptors that come through it, bell, shared
+ * map), once or from then on, for all k.  A scenario must return, cleaned up,
+ * whatever fails: check each code, say which ones are right, return early if you
+ * must.  sim_sweeping() says that failures may come.
  *
  * Processes.  A child made by conc__process_start is a coroutine too, with its
  * own descriptors and accounts, in the same address space: there is no copy on
@@ -90,6 +91,10 @@
  * It can be killed at each of its switching points (conc__process_signal,
  * sim_kill_at_random): its threads vanish, its descriptors close.  Signals
  * kill, or are ignored where that is the default; stopping is not simulated.
+ * Of conc__process_settle's rules group and parent are heeded; descriptors stay
+ * open, nobody adopts orphans (init does), no limit holds.  What a reaper starts
+ * dies with it until it has settled: it would read memory that is gone, having no
+ * copy, where a real one would find out that its parent has ended.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -166,6 +171,9 @@ void sim_set_stack_left(size_t n);
 
 /* Set how many switching points make a livelock in this run (else 100,000). */
 void sim_set_max_steps(uint64_t n);
+
+/* From now on in this run conc__objects_hold() says no to this function's address. */
+void sim_unload(uint64_t address);
 
 /*
  * The host forks, and we follow the child: all other threads of the calling
