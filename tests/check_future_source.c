@@ -2,7 +2,7 @@
 /*
  * Futures against their sources, here by hand: a source that cannot run what
  * a waiter claims, one that puts it back for later, one that is cancelled
- * while it puts back.
+ * while it puts back, one that hands it to another process.
  */
 #include "base/clock.h"
 #include "base/self.h"
@@ -251,6 +251,175 @@ START_TEST(cancel_against_runs_that_put_back)
 }
 END_TEST
 
+/* A future that is handed out: whether it has begun is for its source alone to say. */
+struct remote {
+	conc_future future; /* first: the source finds the rest */
+	bool has_begun;
+	bool comes_back; /* it is put back just as somebody wants to revoke it */
+	int revokes, cancels;
+	atomic_int ending;
+};
+
+static void
+free_remote(conc_future *f)
+{
+	(void)f;
+}
+
+static void
+cancel_remote(conc_future *f)
+{
+	((struct remote *)f)->cancels++;
+	conc__future_end(f, CONC__CANCELLED, NULL);
+	conc__future_leave(f);
+}
+
+static int
+revoke_remote(conc_future *f)
+{
+	struct remote *r = (struct remote *)f;
+
+	r->revokes++;
+	if (r->comes_back)
+		ck_assert(conc__future_put_back(f, CONC__PENDING));
+	if (!conc__future_hold(f))
+		return -EAGAIN;
+	if (r->has_begun) {
+		conc__future_let_go(f);
+		return -EINPROGRESS;
+	}
+	conc__future_revoke(f);
+	ck_assert_state(f, false, false, true);
+	conc__future_end(f, CONC__CANCELLED, NULL);
+	conc__future_leave(f);
+	return 0;
+}
+
+static bool
+remote_has_begun(conc_future *f)
+{
+	bool begun;
+
+	if (!conc__future_hold(f))
+		return false;
+	begun = ((struct remote *)f)->has_begun;
+	conc__future_let_go(f);
+	return begun;
+}
+
+static const struct conc__source remote = {
+    .free = free_remote,
+    .cancel = cancel_remote,
+    .revoke = revoke_remote,
+    .begun = remote_has_begun,
+};
+
+static void
+hand_out(struct remote *r)
+{
+	uint32_t generation;
+
+	memset(r, 0, sizeof *r);
+	ck_assert_int_eq(conc__generation(&generation), 0);
+	conc__future_init(&r->future, &remote, generation, 1);
+	ck_assert(!conc__future_hold(&r->future)); /* nobody has it yet */
+	ck_assert(conc__future_win(&r->future, CONC__RUNNING));
+}
+
+START_TEST(what_has_not_begun_is_revoked)
+{
+	struct remote r;
+
+	hand_out(&r);
+	ck_assert_state(&r.future, false, false, false);
+	ck_assert_int_eq(conc_future_cancel(&r.future), 0);
+	ck_assert_state(&r.future, true, false, true);
+	ck_assert_int_eq(conc_future_cancel(&r.future), 0);
+	ck_assert_int_eq(r.revokes, 1);
+	ck_assert_int_eq(r.cancels, 0);
+	ck_assert(!conc__future_hold(&r.future));
+	conc_future_release(&r.future);
+}
+END_TEST
+
+START_TEST(what_has_begun_is_asked)
+{
+	struct remote r;
+
+	hand_out(&r);
+	r.has_begun = true;
+	ck_assert_state(&r.future, false, true, false);
+	ck_assert_int_eq(conc_future_cancel(&r.future), -EINPROGRESS);
+	ck_assert_state(&r.future, false, true, false);
+	ck_assert(!conc__future_put_back(&r.future, CONC__DELAYED));
+	conc__future_end(&r.future, CONC__DONE, NULL);
+	conc__future_leave(&r.future);
+	ck_assert_state(&r.future, true, false, false);
+	ck_assert_int_eq(conc_future_cancel(&r.future), CONC_ESTATE);
+	ck_assert_int_eq(r.revokes, 1);
+	conc_future_release(&r.future);
+}
+END_TEST
+
+START_TEST(what_is_put_back_meanwhile_is_cancelled)
+{
+	struct remote r;
+
+	hand_out(&r);
+	r.comes_back = true;
+	ck_assert_int_eq(conc_future_cancel(&r.future), 0);
+	ck_assert_state(&r.future, true, false, true);
+	ck_assert_int_eq(r.revokes, 1);
+	ck_assert_int_eq(r.cancels, 1);
+	conc_future_release(&r.future);
+}
+END_TEST
+
+static void *
+leave_running(void *arg)
+{
+	struct remote *r = arg;
+
+	atomic_store(&r->ending, 1);
+	if (r->comes_back) {
+		(void)conc__future_put_back(&r->future, CONC__DELAYED);
+	} else {
+		conc__future_end(&r->future, CONC__DONE, NULL);
+		conc__future_leave(&r->future);
+	}
+	return NULL;
+}
+
+/* What is held neither ends nor is put back before it is let go. */
+START_TEST(what_is_held_stays)
+{
+	for (int n = 0; n < seeds(); n++) {
+		uint32_t seed = seed_start(n);
+		struct remote r;
+		pthread_t thread;
+
+		hand_out(&r);
+		r.has_begun = true;
+		r.comes_back = _i;
+		ck_assert(conc__future_hold(&r.future));
+		thread = start(leave_running, &r);
+		while (atomic_load(&r.ending) == 0)
+			sched_yield();
+		jitter(&seed);
+		ck_assert_uint_eq(conc__future_phase(&r.future), CONC__RUNNING);
+		conc__future_let_go(&r.future);
+		join(thread);
+		ck_assert_uint_eq(
+		    conc__future_phase(&r.future), _i ? CONC__DELAYED : CONC__DONE);
+		if (_i) {
+			ck_assert_int_eq(conc_future_cancel(&r.future), 0);
+			ck_assert_int_eq(r.cancels, 1);
+		}
+		conc_future_release(&r.future);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -263,5 +432,10 @@ main(void)
 	tcase_add_test(tc, what_was_asked_to_stop_is_not_delayed);
 	tc = new_case(s, "races");
 	tcase_add_test(tc, cancel_against_runs_that_put_back);
+	tcase_add_loop_test(tc, what_is_held_stays, 0, 2);
+	tc = new_case(s, "handed out");
+	tcase_add_test(tc, what_has_not_begun_is_revoked);
+	tcase_add_test(tc, what_has_begun_is_asked);
+	tcase_add_test(tc, what_is_put_back_meanwhile_is_cancelled);
 	return run_suite(s);
 }

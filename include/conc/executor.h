@@ -238,7 +238,10 @@ CONC_API bool conc_cancelled(void);
 CONC_API size_t conc_arg_size(void);
 /* conc_task_name: its name, or NULL; valid while it runs. */
 CONC_API const char *conc_task_name(void);
-/* conc_worker_index: the worker that runs it, from 0; -1: no worker of its pool. */
+/*
+ * conc_worker_index: the worker that runs it, from 0; -1: no worker of its
+ * pool.  In a pool's init and fini, too.
+ */
 CONC_API int conc_worker_index(void);
 
 /*

@@ -97,7 +97,9 @@ CONC_API const conc_exception *conc_future_exception(conc_future *f);
 
 /*
  * Where f stands now; never wait.  done: it has ended, in whatever way;
- * cancelled: also while it is being cancelled, a moment before it is done.
+ * running: it has begun, which a process pool's task that is only on its way
+ * to a worker has not; cancelled: also while it is being cancelled, a moment
+ * before it is done.
  */
 CONC_API bool conc_future_done(const conc_future *f);
 CONC_API bool conc_future_running(const conc_future *f);
@@ -117,9 +119,12 @@ CONC_API int conc_future_cancel(conc_future *f);
 /*
  * conc_future_kill: stop it even if it runs.
  *
- * Process pools only: a running task's worker is killed, the task ends
- * cancelled.  Return 0, CONC_ESTATE: it has ended.  -ENOTSUP: f is a thread
- * pool's or a promise's; nothing was changed.
+ * Process pools only.  Return 0: it has been cancelled as by
+ * conc_future_cancel; or it runs, its worker is being killed, and it ends
+ * cancelled as soon as that is dead: conc_future_wait tells when.  It is not
+ * retried.  The same for every further call.  CONC_ESTATE: it has ended
+ * otherwise.  -ENOTSUP: f is a thread pool's or a promise's; nothing was
+ * changed.  CONC_EFORKED.
  */
 CONC_API int conc_future_kill(conc_future *f);
 

@@ -47,6 +47,25 @@ conc__chunk_due(const struct conc__chunk *k)
 	return conc__later(conc__now(), pause);
 }
 
+bool
+conc__chunk_item_ended(struct conc__chunk *k, int code, conc_exception *e)
+{
+	size_t item = k->at++;
+
+	k->tries = 0;
+	if (k->codes != NULL)
+		k->codes[item - k->begin] = code;
+	if (code == 0 || k->obeyed)
+		return true;
+	if (k->exception == NULL) {
+		k->exception = e != NULL ? e : conc__exception_adopt(code, NULL);
+		k->failed = item;
+	} else {
+		conc_exception_release(e);
+	}
+	return !k->map->o->stop_on_failure;
+}
+
 int
 conc__chunk_run(const void *arg, void *result)
 {
@@ -56,7 +75,7 @@ conc__chunk_run(const void *arg, void *result)
 
 	(void)result;
 	k->began = true;
-	for (; k->at < k->end && !conc__frame_asked(frame); k->at++, k->tries = 0) {
+	while (k->at < k->end && !conc__frame_asked(frame)) {
 		int code = run_once(k);
 
 		if (code == CONC_ETIMELIMIT && k->tries <= m->o->retries &&
@@ -65,20 +84,9 @@ conc__chunk_run(const void *arg, void *result)
 			k->again = true;
 			break;
 		}
-		if (k->codes != NULL)
-			k->codes[k->at - k->begin] = code;
-		if (code == -ECANCELED && conc__frame_asked(frame))
-			k->obeyed = true;
-		if (code == 0 || k->obeyed)
-			continue;
-		if (k->exception == NULL) {
-			k->exception = conc__exception_adopt(code, NULL);
-			k->failed = k->at;
-		}
-		if (m->o->stop_on_failure) {
-			k->at++;
+		k->obeyed = code == -ECANCELED && conc__frame_asked(frame);
+		if (!conc__chunk_item_ended(k, code, NULL))
 			break;
-		}
 	}
 	conc_clear();
 	return 0;

@@ -28,7 +28,12 @@ struct conc__map {
 	conc_exception *exception; /* and its exception; or the refusal's */
 };
 
-/* A part of the array on its way; a worker's while its task runs, then the caller's. */
+/*
+ * A part of the array on its way; a worker's while its task runs, then the
+ * caller's.  An engine whose workers are other processes takes the worker's
+ * part: at, failed, exception, codes, due, tries, obeyed, began and again are
+ * the engine's while the task is handed out, and say what the worker reported.
+ */
 struct conc__chunk {
 	const struct conc__map *map;
 	conc_future *future; /* NULL: the slot is free */
@@ -51,6 +56,14 @@ struct conc__chunk {
  * after a pause ends it early: the calling thread waits, not a worker.
  */
 int conc__chunk_run(const void *arg, void *result);
+
+/*
+ * The item at has ended with code: note it, and go on to the next.  k->obeyed
+ * is set before if it did as it was asked, which is no failure.  e: a failing
+ * item's exception, taken; NULL: this thread's current one, or one of code
+ * alone.  Return false if the chunk is to stop here.
+ */
+bool conc__chunk_item_ended(struct conc__chunk *k, int code, conc_exception *e);
 
 /* The item at is to run again: when? */
 int64_t conc__chunk_due(const struct conc__chunk *k);

@@ -5,6 +5,7 @@
 #include "exec/executor.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/raise.h"
 #include "exec/options.h"
 #include <conc/executor.h>
 
@@ -24,9 +25,13 @@ check_task(const conc_executor *ex, const conc_task *t)
 		return -EINVAL;
 	if (t->retries < 0 || t->time_limit < 0 || t->backoff < 0)
 		return -EINVAL;
-	return t->arg_size == CONC_BORROW && !ex->engine->borrows ? -EINVAL : 0;
+	if (t->arg_size == CONC_BORROW && !ex->engine->borrows)
+		return conc_raise_at(-EINVAL, NULL, NULL, 0, NULL,
+		    "CONC_BORROW: this executor's tasks run in other processes");
+	return 0;
 }
 
+/* ex and what have been checked. */
 static int
 submit(conc_executor *ex, const conc_task *what, conc_future **future)
 {
@@ -34,9 +39,7 @@ submit(conc_executor *ex, const conc_task *what, conc_future **future)
 	struct conc__task *t;
 	int rc;
 
-	rc = check_task(ex, what);
-	if (rc == 0)
-		rc = conc__task_make(&t, ex, what, future != NULL);
+	rc = conc__task_make(&t, ex, what, future != NULL);
 	if (rc != 0)
 		return rc;
 	if (deadline.ns == 0)
@@ -60,6 +63,8 @@ conc_submit(conc_executor *ex, conc_fn *fn, const void *arg, size_t arg_size,
 	    .fn = fn, .arg = arg, .arg_size = arg_size, .result_size = result_size};
 	int rc = check(ex);
 
+	if (rc == 0)
+		rc = check_task(ex, &what);
 	return rc != 0 ? rc : submit(ex, &what, future);
 }
 
@@ -72,7 +77,17 @@ conc_submit_task(conc_executor *ex, const conc_task *task, conc_future **future)
 	if (rc == 0)
 		rc = task == NULL ? -EINVAL
 				  : conc__options_read(&what, sizeof what, sizeof what, task);
+	if (rc == 0)
+		rc = check_task(ex, &what);
 	return rc != 0 ? rc : submit(ex, &what, future);
+}
+
+int
+conc__submit_task(conc_executor *ex, const conc_task *what, conc_future **future)
+{
+	int rc = check(ex);
+
+	return rc != 0 ? rc : submit(ex, what, future);
 }
 
 int
@@ -189,6 +204,8 @@ conc_worker_index(void)
 	const struct conc__self *self = conc__self();
 	const struct conc__frame *frame = task_frame();
 
+	if (self->frame == NULL) /* init, fini, or nobody's */
+		return self->executor != NULL ? self->index : -1;
 	return frame != NULL && frame->executor == self->executor ? self->index : -1;
 }
 

@@ -20,7 +20,15 @@ struct conc__engine {
 	void (*withdraw)(conc_executor *ex, struct conc__task *t);
 	/* This thread has moved t to RUNNING to run it itself: do that.  0 or -EAGAIN. */
 	int (*claim)(conc_executor *ex, struct conc__task *t);
-	/* conc_future_kill; NULL: -ENOTSUP. */
+	/*
+	 * Engines whose tasks run in other processes; NULL: threads.  t's future is held
+	 * (conc__future_hold).  revoke: as in struct conc__source; lets go of it
+	 * (conc__future_let_go, or conc__future_revoke, then conc__task_end).  begun: does
+	 * not.  kill: t has begun; 0: it will end CANCELLED, soon; -EAGAIN: look again; lets
+	 * go of it.
+	 */
+	int (*revoke)(conc_executor *ex, struct conc__task *t);
+	bool (*begun)(conc_executor *ex, struct conc__task *t);
 	int (*kill)(conc_executor *ex, struct conc__task *t);
 	/* t begins to run on this thread, after it waited so long. */
 	void (*began)(conc_executor *ex, int64_t waited);
@@ -50,6 +58,12 @@ struct conc_executor {
 	struct conc__hook *hook;  /* instead of the program's, or NULL */
 	uint32_t generation;
 };
+
+/*
+ * conc_submit_task, of a task that is well formed; also one whose argument is
+ * borrowed by an engine that cannot: a chunk of a map, which it knows by its fn.
+ */
+int conc__submit_task(conc_executor *ex, const conc_task *what, conc_future **future);
 
 /* The map that an engine gets without one of its own: see map.c. */
 int conc__map(conc_executor *ex, conc_fn *fn, size_t n, const void *args, size_t arg_size,

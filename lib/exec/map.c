@@ -13,7 +13,17 @@
 #include "base/thread.h"
 #include "exec/chunk.h"
 
-/* Hand out no more, and ask what is on its way to stop. */
+/* The chunk is to run no more: ask it to stop, or kill it where that goes. */
+static void
+call_off(const struct conc__map *m, conc_future *chunk)
+{
+	if (m->ex->engine->kill != NULL)
+		(void)conc_future_kill(chunk);
+	else
+		(void)conc_future_cancel(chunk);
+}
+
+/* Hand out no more, and call off what is on its way. */
 static void
 stop(struct conc__map *m, int answer)
 {
@@ -24,7 +34,7 @@ stop(struct conc__map *m, int answer)
 	m->stopped = true;
 	for (size_t i = 0; m->slots != NULL && i < m->window; i++)
 		if (m->slots[i].future != NULL)
-			(void)conc_future_cancel(m->slots[i].future);
+			call_off(m, m->slots[i].future);
 }
 
 /* Item i failed with e, whose reference is taken. */
@@ -93,14 +103,14 @@ send(struct conc__map *m, struct conc__chunk *k)
 	what.arg = k;
 	what.arg_size = CONC_BORROW;
 	what.submit_deadline = m->o->deadline;
-	rc = conc_submit_task(m->ex, &what, &k->future);
+	rc = conc__submit_task(m->ex, &what, &k->future);
 	if (rc != 0)
 		return rc;
 	k->unsent = false;
 	rc = conc_completions_add(m->awaited, k->future, k);
 	if (rc != 0) {
 		/* We cannot watch it: see that it is over. */
-		(void)conc_future_cancel(k->future);
+		call_off(m, k->future);
 		(void)conc_future_wait(k->future, CONC_FOREVER);
 		(void)conc_future_exception(k->future);
 		conc_future_release(k->future);
@@ -138,19 +148,24 @@ send_some(struct conc__map *m)
 	}
 }
 
-/* The thread of a worker ended in the item at: that one has failed, the rest are to go on. */
+/*
+ * The worker ended in the item at, or was ended because of it: that one has
+ * failed with e, or is to run again; the rest are to go on.
+ */
 static void
 crashed(struct conc__map *m, struct conc__chunk *k, const conc_exception *e)
 {
+	int code = conc_exception_code(e);
+
 	k->unsent = true;
-	if (k->tries <= m->o->retries) {
+	if (k->tries <= m->o->retries && (code == CONC_ECRASHED || code == CONC_ETIMELIMIT)) {
 		k->due = conc__chunk_due(k);
 		return;
 	}
 	k->due = 0;
 	note_failure(m, k->at, conc_exception_ref(e));
 	if (k->codes != NULL)
-		k->codes[k->at - k->begin] = conc_exception_code(e);
+		k->codes[k->at - k->begin] = code;
 	k->at++;
 	k->tries = 0;
 	k->unsent = !m->o->stop_on_failure && k->at < k->end;
@@ -165,7 +180,7 @@ take(struct conc__map *m, struct conc__chunk *k, conc_future *f)
 	conc_future_release(k->future);
 	k->future = NULL;
 	k->unsent = k->again;
-	if (e != NULL && k->began && conc_exception_code(e) == CONC_ECRASHED) {
+	if (e != NULL && k->began && conc_exception_code(e) != CONC_EBROKEN) {
 		crashed(m, k, e);
 	} else if (e != NULL) { /* the pool is broken */
 		note_failure(m, k->at, conc_exception_ref(e));

@@ -16,6 +16,23 @@
 
 #define MAX_ALIGN _Alignof(max_align_t)
 
+int
+conc__hook_make(struct conc__hook **made, conc_excepthook *call, void *user)
+{
+	struct conc__hook *h;
+
+	if (call == NULL)
+		return 0;
+	h = conc__malloc(sizeof *h);
+	if (h == NULL)
+		return -ENOMEM;
+	*h = (struct conc__hook){.call = call, .user = user};
+	/* relaxed: not shared yet */
+	conc__store_relaxed(&h->refs, 1);
+	*made = h;
+	return 0;
+}
+
 struct conc__hook *
 conc__hook_ref(struct conc__hook *h)
 {
@@ -89,10 +106,65 @@ hook_of_task(const conc_future *f, conc_excepthook **hook, void **user)
 	}
 }
 
-static const struct conc__source task_source = {
+static int
+revoke_task(conc_future *f)
+{
+	conc_executor *ex;
+
+	if (!conc__future_hold(f))
+		return -EAGAIN;
+	ex = f->executor;
+	return ex->engine->revoke(ex, (struct conc__task *)f);
+}
+
+static bool
+task_has_begun(conc_future *f)
+{
+	conc_executor *ex;
+	bool begun;
+
+	if (!conc__future_hold(f))
+		return false;
+	ex = f->executor;
+	begun = ex->engine->begun(ex, (struct conc__task *)f);
+	conc__future_let_go(f);
+	return begun;
+}
+
+static int
+kill_task(conc_future *f)
+{
+	conc_executor *ex;
+	int rc;
+
+	do { /* again if it ended, or was put back, between the two steps */
+		rc = conc_future_cancel(f);
+		if (rc != -EINPROGRESS)
+			return rc;
+		rc = -EAGAIN;
+		if (conc__future_hold(f)) {
+			ex = f->executor;
+			rc = ex->engine->kill(ex, (struct conc__task *)f);
+		}
+	} while (rc == -EAGAIN);
+	return rc;
+}
+
+static const struct conc__source thread_source = {
     .free = free_task,
     .cancel = cancel_task,
     .claim = claim_task,
+    .due = due_of_task,
+    .hook = hook_of_task,
+};
+
+/* Of tasks that other processes run: no waiter is a worker, who could claim them. */
+static const struct conc__source process_source = {
+    .free = free_task,
+    .cancel = cancel_task,
+    .kill = kill_task,
+    .revoke = revoke_task,
+    .begun = task_has_begun,
     .due = due_of_task,
     .hook = hook_of_task,
 };
@@ -117,7 +189,7 @@ make_extras(struct conc__task *t, const conc_task *what)
 	x->cleanup = what->cleanup;
 	x->user = what->user;
 	x->hook = ex->hook != NULL ? conc__hook_ref(ex->hook) : NULL;
-	x->time_limit = what->time_limit == CONC_UNLIMITED ? 0 : what->time_limit;
+	x->time_limit = what->time_limit; /* CONC_UNLIMITED: for ever, as far as a clock goes */
 	x->backoff = what->backoff;
 	x->priority = what->priority;
 	x->retries = what->retries;
@@ -150,7 +222,9 @@ conc__task_make(struct conc__task **made, conc_executor *ex, const conc_task *wh
 	if (t == NULL)
 		return -ENOMEM;
 	memset(t, 0, sizeof *t);
-	conc__future_init(&t->future, &task_source, ex->generation, wanted);
+	conc__future_init(&t->future,
+	    ex->engine->revoke == NULL ? &thread_source : &process_source, ex->generation,
+	    wanted);
 	t->future.executor = ex;
 	t->fn = what->fn;
 	t->arg_size = what->arg_size;
@@ -225,7 +299,10 @@ bool
 conc__frame_asked(const struct conc__frame *frame)
 {
 	/* relaxed: only a wish; nothing is read because of it */
-	if (conc__load_relaxed(&frame->future->state) & CONC__ASKED)
+	if (frame->future != NULL && (conc__load_relaxed(&frame->future->state) & CONC__ASKED))
+		return true;
+	/* relaxed: only a wish; nothing is read because of it */
+	if (frame->claim != NULL && conc__load_relaxed(frame->claim) == frame->asked)
 		return true;
 	/* relaxed: only a wish; nothing is read because of it */
 	return frame->killed != NULL && conc__load_relaxed(frame->killed) != 0;
@@ -246,38 +323,35 @@ struct run {
 	struct conc__task *task;
 	conc_exception *caught; /* what was current before */
 	int64_t began;
-	bool counted; /* this run, before an attempt to put the task back */
 };
 
-/* The task takes over the room that it asked for. */
-static void
-take_room(struct conc__task *t, struct conc__frame *frame)
+void
+conc__task_take_room(struct conc__task *t, void *room, size_t size)
 {
-	if (frame->room == NULL)
-		return;
 	if (t->future.own_room)
 		conc__free(t->future.result);
-	t->future.result = frame->room;
-	t->future.result_size = frame->room_size;
+	t->future.result = room;
+	t->future.result_size = size;
 	t->future.own_room = 1;
 }
 
-/* Put t back for another run, if it may have one. */
-static bool
-retry(struct conc__task *t, struct run *run, int code, int64_t now)
+bool
+conc__task_retry(struct conc__task *t, int code, int64_t now, int64_t *ran)
 {
 	struct conc__extras *x = t->extras;
 	conc_executor *ex = t->future.executor;
 	int64_t pause;
 
-	if (x == NULL || x->retries == 0 || conc__frame_asked(&run->frame) ||
-	    (code != CONC_ECRASHED && code != CONC_ETIMELIMIT))
+	if (x == NULL || x->retries == 0 || (code != CONC_ECRASHED && code != CONC_ETIMELIMIT))
+		return false;
+	/* relaxed: only a guess; conc__future_put_back looks again */
+	if (conc__load_relaxed(&t->future.state) & CONC__ASKED)
 		return false;
 	pause = x->backoff;
 	x->backoff = pause > INT64_MAX / 2 ? INT64_MAX : 2 * pause;
 	x->retries--;
-	ex->engine->counted(ex, CONC__DELAYED, now - run->began);
-	run->counted = true;
+	ex->engine->counted(ex, CONC__DELAYED, *ran);
+	*ran = -1;
 	if (t->future.result_size > 0)
 		memset(t->future.result, 0, t->future.result_size);
 	return ex->engine->retry(ex, t, conc__later(now, pause));
@@ -290,7 +364,7 @@ conclude(struct run *run, int code)
 	struct conc__self *self = conc__self();
 	struct conc__task *t = run->task;
 	const struct conc__frame *frame = &run->frame;
-	int64_t now = conc__now();
+	int64_t now = conc__now(), ran = now - run->began;
 	conc_exception *e = NULL;
 	uint32_t phase = CONC__DONE;
 	bool quiet;
@@ -312,19 +386,20 @@ conclude(struct run *run, int code)
 		}
 	}
 	conc__caught_restore(run->caught);
-	if (phase == CONC__FAILED && retry(t, run, code, now)) {
+	if (phase == CONC__FAILED && !conc__frame_asked(frame) &&
+	    conc__task_retry(t, code, now, &ran)) {
 		conc__free(frame->room);
 		conc_exception_release(e);
 		return 0;
 	}
-	if (phase == CONC__DONE)
-		take_room(t, &run->frame);
-	else
+	if (phase != CONC__DONE)
 		conc__free(frame->room);
+	else if (frame->room != NULL)
+		conc__task_take_room(t, frame->room, frame->room_size);
 	/* relaxed: only a guess: did nobody of the program's run while it ended? */
 	quiet = phase == CONC__DONE && t->extras == NULL &&
 	    !(conc__load_relaxed(&t->future.state) & CONC__WAITED);
-	conc__task_end(t, phase, e, run->counted ? -1 : now - run->began);
+	conc__task_end(t, phase, e, ran);
 	return quiet ? now : 0;
 }
 

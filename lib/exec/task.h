@@ -21,10 +21,12 @@ struct conc__hook {
 	void *user;
 };
 
+/* One of call and user, or NULL if call is NULL.  Return 0 or -ENOMEM. */
+int conc__hook_make(struct conc__hook **h, conc_excepthook *call, void *user);
 struct conc__hook *conc__hook_ref(struct conc__hook *h);
 void conc__hook_release(struct conc__hook *h);
 
-/* A place in a heap: see thread/heap.h. */
+/* A place in a heap: see exec/heap.h. */
 struct conc__node {
 	struct conc__node *child, *next, *prev;
 	int64_t key;
@@ -59,12 +61,25 @@ struct conc__task {
 	conc_fn *fn;
 	const void *arg;
 	size_t arg_size;
-	struct conc__task *next, *prev; /* the engine's, under its lock */
+	/*
+	 * The engine's, under its lock: its place in the queue; or of a task that it has
+	 * handed to another process: which slot's, and its claim, both written before
+	 * the task becomes RUNNING, and then read by whoever holds its future as well
+	 */
+	union {
+		struct conc__task *next;
+		void *slot;
+	};
+	union {
+		struct conc__task *prev;
+		conc__atomic_u64 *claim;
+	};
 	conc__atomic_u64 since;         /* when it was queued, or is due again */
 	struct conc__extras *extras;    /* or NULL */
 	enum conc__place place;         /* the engine's, under its lock */
-	/* 1: arg is a block of its own, freed as the task ends */
-	unsigned own_arg;
+	/* own_arg: arg is a block of its own, freed as the task ends */
+	unsigned own_arg : 1;
+	unsigned runs : 31; /* how often it has begun, if its engine counts that */
 };
 
 /*
@@ -88,6 +103,17 @@ int64_t conc__task_run(struct conc__task *t, int64_t now);
  * ran: for how long it ran, -1: never.  t and its executor may be gone after.
  */
 void conc__task_end(struct conc__task *t, uint32_t phase, conc_exception *e, int64_t ran);
+
+/*
+ * t, RUNNING and the caller's to end, has failed with code after a run of
+ * *ran: have it run again, if it may, and nobody asked it to stop.  true: it
+ * is the engine's again, and may be gone.  false: end it, with *ran, which is
+ * -1 if this run has been counted here.
+ */
+bool conc__task_retry(struct conc__task *t, int code, int64_t now, int64_t *ran);
+
+/* t, not ended, takes room, a block for conc__free, for its result instead of its own. */
+void conc__task_take_room(struct conc__task *t, void *room, size_t size);
 
 /* The exception of a task that failed with cause, whose reference is taken, past its limit. */
 conc_exception *conc__task_past_limit(conc_exception *cause, const char *name);

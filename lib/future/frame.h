@@ -16,9 +16,11 @@
 
 struct conc__frame {
 	struct conc__frame *outer;
-	conc_future *future;      /* that ends with this task; for a callback: whose it is */
+	conc_future *future;      /* ends with this task; a callback's: whose it is; or NULL */
 	const void *executor;     /* whose task or callback it is; compared, never followed */
 	conc__atomic_u32 *killed; /* not 0: the executor asks all its tasks to stop; or NULL */
+	conc__atomic_u64 *claim;  /* of a task whose future another process has; or NULL */
+	uint64_t asked;           /* what claim is when it asks the task to stop */
 	const char *name;         /* conc_task_name */
 	size_t arg_size;          /* conc_arg_size */
 	int64_t limit;            /* when the time limit passes, conc__now(); 0: none */

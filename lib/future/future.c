@@ -58,20 +58,61 @@ nudge(conc_future *f)
 bool
 conc__future_put_back(conc_future *f, uint32_t to)
 {
+	if (f->source->revoke != NULL)
+		conc__lock_acquire(&f->lock, CONC__RANK_FUTURE);
+	return conc__future_put_back_held(f, to);
+}
+
+bool
+conc__future_put_back_held(conc_future *f, uint32_t to)
+{
 	/* relaxed: only a guess for the swap below */
 	uint32_t state = conc__load_relaxed(&f->state);
+	bool refused;
 
 	do {
-		if (to == CONC__DELAYED && (state & CONC__ASKED))
-			return false;
+		refused = to == CONC__DELAYED && (state & CONC__ASKED);
 		/*
 		 * release: pairs with conc__future_win, and with conc__future_phase for the
 		 * due time
 		 */
-	} while (!conc__cas_weak_acq_rel(&f->state, &state, in_phase(state, to)));
-	if (state & CONC__WAITED)
+	} while (!refused && !conc__cas_weak_acq_rel(&f->state, &state, in_phase(state, to)));
+	if (f->source->revoke != NULL)
+		conc__lock_release(&f->lock, CONC__RANK_FUTURE);
+	if (!refused && (state & CONC__WAITED))
 		nudge(f);
-	return true;
+	return !refused;
+}
+
+bool
+conc__future_hold(conc_future *f)
+{
+	if (conc__forked(f->generation)) /* its lock may be held for ever */
+		return false;
+	conc__lock_acquire(&f->lock, CONC__RANK_FUTURE);
+	/* The phase's acquire pairs with conc__future_win: where f is was written before. */
+	if (conc__future_phase(f) == CONC__RUNNING)
+		return true;
+	conc__lock_release(&f->lock, CONC__RANK_FUTURE);
+	return false;
+}
+
+void
+conc__future_let_go(conc_future *f)
+{
+	conc__lock_release(&f->lock, CONC__RANK_FUTURE);
+}
+
+void
+conc__future_revoke(conc_future *f)
+{
+	/* relaxed: only a guess for the swap below */
+	uint32_t state = conc__load_relaxed(&f->state);
+
+	/* pairs with conc__future_win, as there; while f is held only flags can change */
+	while (!conc__cas_weak_acq_rel(&f->state, &state, in_phase(state, CONC__CANCELLING)))
+		continue;
+	conc__future_let_go(f);
 }
 
 /* Set flag unless f has ended; return the state from before. */
@@ -176,13 +217,18 @@ conc__future_end(conc_future *f, uint32_t phase, conc_exception *e)
 {
 	/* relaxed: only a guess for the swap below */
 	uint32_t state = conc__load_relaxed(&f->state);
+	bool revocable = f->source->revoke != NULL;
 
 	f->exception = e;
+	if (revocable)
+		conc__lock_acquire(&f->lock, CONC__RANK_FUTURE);
 	/* release: pairs with the acquire in conc__future_phase: result and exception before
 	 * the phase.  acquire: pairs with mark(): who set WAITED is on the list, or asleep, or
 	 * will see the end. */
 	while (!conc__cas_weak_acq_rel(&f->state, &state, in_phase(state, phase)))
 		continue;
+	if (revocable)
+		conc__lock_release(&f->lock, CONC__RANK_FUTURE);
 	if (state & CONC__WAITED) /* else nobody waits: no lock, no system call */
 		wake(f);
 	/*
@@ -330,7 +376,9 @@ conc_future_done(const conc_future *f)
 bool
 conc_future_running(const conc_future *f)
 {
-	return f != NULL && conc__future_phase(f) == CONC__RUNNING;
+	if (f == NULL || conc__future_phase(f) != CONC__RUNNING)
+		return false;
+	return f->source->begun == NULL || f->source->begun((conc_future *)f);
 }
 
 bool
@@ -347,6 +395,8 @@ conc_future_cancelled(const conc_future *f)
 int
 conc_future_cancel(conc_future *f)
 {
+	int rc;
+
 	if (f == NULL)
 		return -EINVAL;
 	for (;;) {
@@ -361,7 +411,10 @@ conc_future_cancel(conc_future *f)
 		case CONC__DELAYED: /* it ran, and was put back */
 			break;
 		case CONC__RUNNING:
-			return -EINPROGRESS;
+			rc = f->source->revoke != NULL ? f->source->revoke(f) : -EINPROGRESS;
+			if (rc != -EAGAIN)
+				return rc;
+			break;
 		case CONC__CANCELLING:
 		case CONC__CANCELLED:
 			return 0;

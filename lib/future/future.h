@@ -13,7 +13,7 @@
  *
  *	PENDING     nobody has begun
  *	DELAYED     it is to run again, after a pause
- *	RUNNING     a worker or claimer runs it
+ *	RUNNING     a worker or claimer runs it, or it was handed to another process
  *	FINISHING   a promise's finisher has won and writes the result
  *	CANCELLING  a canceller has won and cleans up: it will never run
  *	DONE, FAILED, CANCELLED   ended; never changes again
@@ -21,6 +21,7 @@
  *	PENDING, DELAYED -> RUNNING, FINISHING, CANCELLING   one wins
  *	RUNNING -> DONE, FAILED, CANCELLED          by the one who runs it
  *	RUNNING -> PENDING, DELAYED                 by him: put back
+ *	RUNNING -> CANCELLING                       by who holds it: revoked
  *	FINISHING -> DONE, FAILED                   by the winner
  *	CANCELLING -> CANCELLED                     by the winner
  *
@@ -29,6 +30,10 @@
  *	        May be set although the sleeper has left again.
  *	ASKED   it runs and was asked to stop.
  *	LOOKED  its failure was looked at, or told to the hook: set once.
+ *
+ * What another process runs can be revoked, as long as that has not begun.  A
+ * future whose source has revoke ends, and is put back, only under its own
+ * lock: who takes that and finds it RUNNING holds it, and its executor stays.
  */
 #include "base/atomic.h"
 #include "base/fork.h"
@@ -63,7 +68,15 @@ struct conc__source {
 	 * CANCELLED
 	 */
 	void (*cancel)(conc_future *f);
-	int (*kill)(conc_future *f); /* conc_future_kill */
+	int (*kill)(conc_future *f); /* conc_future_kill, in any phase */
+	/*
+	 * f was RUNNING a moment ago, and is ASKED: perhaps it has not begun.  0: it never
+	 * will, and this call has ended it CANCELLED; -EINPROGRESS: it runs, and was asked;
+	 * -EAGAIN: look at f again
+	 */
+	int (*revoke)(conc_future *f);
+	/* f was RUNNING a moment ago: has it begun?  false also if it is RUNNING no more */
+	bool (*begun)(conc_future *f);
 	/* f is RUNNING by this thread: take it out of any queue and run it; 0 or -EAGAIN */
 	int (*claim)(conc_future *f);
 	/* f was DELAYED a moment ago: until when, conc__now() */
@@ -88,7 +101,7 @@ struct conc_future {
 	conc__atomic_u32 state;
 	/* CONC__PROGRAM for each of the program's, 1 for the source's one or two */
 	conc__atomic_u32 refs;
-	struct conc__lock lock; /* guards watchers, callbacks, firing */
+	struct conc__lock lock; /* guards watchers, callbacks, firing; who has it holds f */
 	uint32_t generation;
 	/* 0: callbacks wait for the end; 1: someone runs them; 2: whoever adds one runs it */
 	uint32_t firing;
@@ -131,6 +144,21 @@ bool conc__future_put_back(conc_future *f, uint32_t to);
 void conc__future_end(conc_future *f, uint32_t phase, conc_exception *e);
 void conc__future_stay(conc_future *f); /* a second one, for a while */
 void conc__future_leave(conc_future *f);
+
+/*
+ * Hold f, whose source has revoke, if it is RUNNING: until it is let go it
+ * neither ends nor is put back, and what its engine wrote before it won f is
+ * seen.  Else return false.  The engine's lock comes before a future's: it may
+ * be held here, but not taken while f is.
+ */
+bool conc__future_hold(conc_future *f);
+void conc__future_let_go(conc_future *f);
+
+/* conc__future_put_back of f, held, which it lets go. */
+bool conc__future_put_back_held(conc_future *f, uint32_t to);
+
+/* Move f, held, from RUNNING to CANCELLING, as its winner, and let it go. */
+void conc__future_revoke(conc_future *f);
 
 /* The phase now; with it whatever was written before it. */
 static inline uint32_t

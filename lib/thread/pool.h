@@ -25,8 +25,8 @@
 #include "base/lock.h"
 #include "base/thread.h"
 #include "exec/executor.h"
+#include "exec/queue.h"
 #include "thread/inbox.h"
-#include "thread/queue.h"
 #include <conc/thread_pool.h>
 
 /* What a thread has done: written by it alone (the pool's: under the lock), read by all. */

@@ -158,23 +158,6 @@ static const struct conc__engine thread_engine = {
 };
 
 static int
-make_hook(struct conc__pool *p)
-{
-	struct conc__hook *h;
-
-	if (p->options.excepthook == NULL)
-		return 0;
-	h = conc__malloc(sizeof *h);
-	if (h == NULL)
-		return -ENOMEM;
-	*h = (struct conc__hook){.call = p->options.excepthook, .user = p->options.user};
-	/* relaxed: not shared yet */
-	conc__store_relaxed(&h->refs, 1);
-	p->executor.hook = h;
-	return 0;
-}
-
-static int
 make_locks(struct conc__pool *p)
 {
 	int rc = conc__mutex_init(&p->lock, CONC__RANK_POOL);
@@ -232,7 +215,7 @@ conc_thread_pool_create(conc_executor **ex, const conc_thread_pool_options *opti
 	if (rc == 0 && p->name == NULL)
 		rc = -ENOMEM;
 	if (rc == 0)
-		rc = make_hook(p);
+		rc = conc__hook_make(&p->executor.hook, o.excepthook, o.user);
 	conc__pool_collect(p, true); /* closed until there is a worker */
 	if (rc == 0)
 		rc = make_locks(p);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread pool's queue.
+ * An engine's queue.
  */
-#include "thread/queue.h"
+#include "exec/queue.h"
 #include "base/clock.h"
 
 static struct conc__task *
@@ -35,6 +35,29 @@ conc__queue_push(struct conc__queue *q, struct conc__task *t)
 	else
 		q->first = t;
 	q->last = t;
+}
+
+void
+conc__queue_put_back(struct conc__queue *q, struct conc__task *t)
+{
+	uint64_t pushed = q->others.pushed;
+
+	if (t->extras != NULL && t->extras->priority != 0) {
+		/* Its number is still the one that it was given when it came first. */
+		q->others.pushed = t->extras->node.order;
+		conc__queue_push(q, t);
+		q->others.pushed = pushed;
+		return;
+	}
+	count_one(q);
+	t->place = CONC__IN_LINE;
+	t->prev = NULL;
+	t->next = q->first;
+	if (q->first != NULL)
+		q->first->prev = t;
+	else
+		q->last = t;
+	q->first = t;
 }
 
 void
@@ -73,9 +96,8 @@ conc__queue_remove(struct conc__queue *q, struct conc__task *t)
 	q->count--;
 }
 
-/* Those that have waited long enough join the others. */
-static void
-move_due(struct conc__queue *q)
+void
+conc__queue_move_due(struct conc__queue *q)
 {
 	struct conc__task *t;
 	int64_t now;
@@ -104,7 +126,7 @@ conc__queue_pop(struct conc__queue *q, bool due)
 {
 	struct conc__task *t;
 
-	move_due(q);
+	conc__queue_move_due(q);
 	t = next(q);
 	if (t == NULL && !due && q->delayed.top != NULL)
 		t = task_of(q->delayed.top);

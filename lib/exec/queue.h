@@ -3,13 +3,13 @@
 #define CONC__QUEUE_H
 
 /*
- * A thread pool's queue: tasks in the order in which they are to run, linked
- * through themselves.  Not locked: the pool's lock guards it.
+ * An engine's queue: tasks in the order in which they are to run, linked
+ * through themselves.  Not locked: the engine's lock guards it.
  *
  * Tasks of priority 0, nearly all there are, stand in a plain line; the others
  * in a heap; those that wait for their next try in a heap by time.
  */
-#include "thread/heap.h"
+#include "exec/heap.h"
 
 struct conc__queue {
 	struct conc__task *first, *last; /* priority 0 */
@@ -22,6 +22,12 @@ struct conc__queue {
 /* Put t, which is nowhere, behind its equals; or where it waits until due. */
 void conc__queue_push(struct conc__queue *q, struct conc__task *t);
 void conc__queue_delay(struct conc__queue *q, struct conc__task *t, int64_t due);
+
+/* Put t, which was taken out a moment ago, before its equals. */
+void conc__queue_put_back(struct conc__queue *q, struct conc__task *t);
+
+/* Those that have waited long enough join the others; a pop does that, too. */
+void conc__queue_move_due(struct conc__queue *q);
 
 /* Take t out, if it is in. */
 void conc__queue_remove(struct conc__queue *q, struct conc__task *t);

@@ -3,7 +3,7 @@
  * The pairing heap.  A node's children hang on child, linked by next; prev is
  * the left sibling, or for the first child the parent.
  */
-#include "thread/heap.h"
+#include "exec/heap.h"
 
 static bool
 before(const struct conc__node *a, const struct conc__node *b)
