@@ -23,6 +23,7 @@ START_TEST(raise_returns_the_code_and_notes_the_place)
 	ck_assert_str_eq(conc_exception_file(e), __FILE__);
 	ck_assert_str_eq(conc_exception_function(e), __func__);
 	ck_assert_int_eq(conc_exception_line(e), line);
+	ck_assert_int_eq(conc_exception_pid(e), getpid());
 	ck_assert_ptr_null(conc_exception_task(e));
 	ck_assert_ptr_null(conc_exception_cause(e));
 	ck_assert_ptr_null(conc_exception_death(e));
@@ -108,6 +109,28 @@ START_TEST(errno_is_kept)
 	ck_assert_str_eq(conc_exception_message(conc_caught()), "Bad file descriptor");
 	conc_clear();
 	ck_assert_int_eq(errno, EBADF);
+}
+END_TEST
+
+START_TEST(what_was_raised_elsewhere_says_where)
+{
+	conc_exception *e = conc__exception_compose(&(struct conc__exception_parts){
+	    .code = 5, .pid = getpid() + 1, .message = "far"});
+	char text[100], want[100];
+
+	ck_assert_int_eq(conc_exception_pid(e), getpid() + 1);
+	snprintf(want, sizeof want, "  In process %d\nerror 5: far", getpid() + 1);
+	conc_exception_format(e, text, sizeof text);
+	ck_assert_str_eq(text, want);
+
+	/* The task's name makes a copy of it. */
+	conc__caught_restore(e);
+	e = conc__exception_adopt(5, "job");
+	ck_assert_int_eq(conc_exception_pid(e), getpid() + 1);
+	snprintf(want, sizeof want, "  Task \"job\", in process %d\nerror 5: far", getpid() + 1);
+	conc_exception_format(e, text, sizeof text);
+	ck_assert_str_eq(text, want);
+	conc_exception_release(e);
 }
 END_TEST
 
@@ -210,6 +233,7 @@ START_TEST(null_is_fine)
 	ck_assert_ptr_null(conc_exception_file(NULL));
 	ck_assert_ptr_null(conc_exception_function(NULL));
 	ck_assert_int_eq(conc_exception_line(NULL), 0);
+	ck_assert_int_eq(conc_exception_pid(NULL), 0);
 	ck_assert_ptr_null(conc_exception_task(NULL));
 	ck_assert_ptr_null(conc_exception_cause(NULL));
 	ck_assert_ptr_null(conc_exception_death(NULL));
@@ -283,6 +307,7 @@ static void
 raise_in_child(void)
 {
 	ck_assert_int_eq(conc_exception_code(conc_caught()), 21);
+	ck_assert_int_eq(conc_exception_pid(conc_caught()), getpid()); /* not the parent's */
 	ck_assert_int_eq(conc_raise_from(conc_caught(), 22, "child"), 22);
 	ck_assert_int_eq(conc_exception_code(conc_exception_cause(conc_caught())), 21);
 	conc_clear();
@@ -343,6 +368,7 @@ main(void)
 	tcase_add_test(tc, current_exception_may_be_an_argument);
 	tcase_add_test(tc, raise_from_null_is_a_raise);
 	tcase_add_test(tc, errno_is_kept);
+	tcase_add_test(tc, what_was_raised_elsewhere_says_where);
 	tcase_add_test(tc, message_of_4095_bytes_is_whole);
 	tcase_add_test(tc, message_of_4096_bytes_is_cut);
 	tcase_add_test(tc, cut_keeps_characters_whole);

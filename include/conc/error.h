@@ -142,6 +142,8 @@ CONC_API const char *conc_exception_message(const conc_exception *e);  /* never 
 CONC_API const char *conc_exception_file(const conc_exception *e);     /* NULL: not known */
 CONC_API const char *conc_exception_function(const conc_exception *e); /* NULL: not known */
 CONC_API int conc_exception_line(const conc_exception *e);             /* 0: not known */
+/* the process that raised it: this one, or a worker of a process pool; see death for a crash */
+CONC_API int conc_exception_pid(const conc_exception *e);
 /* NULL: no task, or no name */
 CONC_API const char *conc_exception_task(const conc_exception *e);
 CONC_API const conc_exception *conc_exception_cause(const conc_exception *e); /* or NULL */

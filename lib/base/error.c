@@ -12,6 +12,7 @@
  */
 #include "base/atomic.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "base/raise.h"
 #include "base/self.h"
 #include <stdarg.h>
@@ -25,6 +26,7 @@ struct conc_exception {
 	conc__atomic_u32 refs;
 	int code;
 	int line;
+	int pid;                     /* of another process, where it was raised; or 0 */
 	const conc_exception *cause; /* one reference is ours, or NULL */
 	const conc_death *death;     /* this and the strings lie behind the struct */
 	const char *file, *function, *task, *message;
@@ -101,6 +103,7 @@ build(const struct conc__exception_parts *parts, const char *fmt, va_list *args)
 	    .refs = CONC__ATOMIC_INIT(1),
 	    .code = code,
 	    .line = parts->line,
+	    .pid = parts->pid,
 	    .death = parts->death};
 	e->cause = conc_exception_ref(parts->cause);
 	room = (char *)(e + 1);
@@ -156,6 +159,7 @@ with_task(conc_exception *e, const char *task)
 	conc_exception *named = conc__exception_compose(&(struct conc__exception_parts){
 	    .code = e->code,
 	    .line = e->line,
+	    .pid = e->pid,
 	    .file = e->file,
 	    .function = e->function,
 	    .task = task,
@@ -298,6 +302,14 @@ int
 conc_exception_line(const conc_exception *e)
 {
 	return FIELD(e, line, 0);
+}
+
+int
+conc_exception_pid(const conc_exception *e)
+{
+	int pid = FIELD(e, pid, 0);
+
+	return pid != 0 || e == NULL ? pid : conc__process_id();
 }
 
 const char *

@@ -2,7 +2,7 @@
 /*
  * An exception as text, as Python prints a traceback: the root cause first.
  *
- *	  File "db.c", line 12, in open_db, task "resize"
+ *	  File "db.c", line 12, in open_db, task "resize", in process 1234
  *	ENOENT (-2): cannot open x.db
  *
  *	The above exception was the direct cause of the following exception:
@@ -10,8 +10,11 @@
  *	  File "main.c", line 40, in start
  *	CONC_ECRASHED (-4096): worker died while running the task
  *	  worker 3 (pid 1234) was killed by SIGSEGV, core dumped; attempt 1, ...
+ *
+ * The process is told only of what was raised in another one.
  */
 #include "base/memory.h"
+#include "base/process.h"
 #include <conc/error.h>
 #include <limits.h>
 #include <signal.h>
@@ -48,15 +51,18 @@ put_place(struct out *out, const conc_exception *e)
 	const char *file = conc_exception_file(e);
 	const char *function = conc_exception_function(e);
 	const char *task = conc_exception_task(e);
+	int pid = conc_exception_pid(e);
+	size_t begin = out->length;
 
 	if (file != NULL)
 		put(out, "  File \"%s\", line %d", file, conc_exception_line(e));
 	if (function != NULL)
-		put(out, file != NULL ? ", in %s" : "  In %s", function);
+		put(out, out->length > begin ? ", in %s" : "  In %s", function);
 	if (task != NULL)
-		put(out, file != NULL || function != NULL ? ", task \"%s\"" : "  Task \"%s\"",
-		    task);
-	if (file != NULL || function != NULL || task != NULL)
+		put(out, out->length > begin ? ", task \"%s\"" : "  Task \"%s\"", task);
+	if (pid != conc__process_id())
+		put(out, out->length > begin ? ", in process %d" : "  In process %d", pid);
+	if (out->length > begin)
 		put(out, "\n");
 }
 

@@ -28,6 +28,7 @@ conc_exception *conc__exception_make(
 struct conc__exception_parts {
 	int code;
 	int line;
+	int pid; /* where it was raised, if not in this process; or 0 */
 	const char *file, *function, *task, *message;
 	const conc_exception *cause;
 	const conc_death *death;
