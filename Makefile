@@ -4,13 +4,14 @@
 # that replaces the defaults below.
 #
 #   make                    build libconc.a and libconc.so.0, in build/
-#   make demo               build and run the two exercise programs
+#   make demo               build and run the three exercise programs
 #   make deps check         install Check and pkg-config if missing; run all tests
 #   make check-list         one module's tests; also check-examples, check-faults
 #   make install uninstall  below prefix, in DESTDIR
 #   make sim sweep          the simulator: SIM=N schedules a scenario; every failure in turn
 #   make stress             the tests under ThreadSanitizer, with many seeds
 #   make valgrind helgrind  the tests under these
+#   make model              the protocol of the process pool, every way it can go
 #   make mutants            known bugs, planted one by one: are they found?
 #   make cover              which lines of the library do the tests reach?
 #   make bench              how fast, against GLib and Python
@@ -142,11 +143,13 @@ sweep: $B/sim/sim
 mutants:
 	sh $Sdev/mutants
 
-demo: $B/examples/q4_shared_list $B/examples/q7_factorials
-	$B/examples/q4_shared_list --pause 20 && $B/examples/q7_factorials
+demo: $(addprefix $B/examples/,q4_shared_list q7_factorials q8_squares)
+	$B/examples/q4_shared_list --pause 20 && $B/examples/q7_factorials && \
+	  $B/examples/q8_squares
 
 bench: $(static)
 	B=$B CC='$(CC)' sh $Sbench/run
+	B=$B CC='$(CC)' sh $Sbench/processes
 
 deps:
 	sh $Sdev/deps
@@ -189,6 +192,6 @@ distclean:
 	rm -rf build config.mk config.log config.status autom4te.cache $(if $S,Makefile)
 
 .PHONY: all check check-units check-examples check-faults run-faults stress valgrind helgrind \
-        cover sim sweep mutants demo deps ci-deps bench install uninstall dist distcheck lint \
-        man-check help clean distclean
+        cover sim sweep model mutants demo deps ci-deps bench install uninstall dist distcheck \
+        lint man-check help clean distclean
 -include $(addsuffix .d,$(objects) $(sim) $(tests) $(faults) $(examples))

@@ -2,22 +2,24 @@
 /*
  * pwc: count lines, words and bytes of many files at once.
  *
- *	pwc [--workers N] [--progress] [-0|--null] [FILE]...
+ *	pwc [--processes] [--workers N] [--progress] [-0|--null] [FILE]...
  *
- * Each file is a task of a pool; the output is that of "LC_ALL=C wc" of GNU
- * coreutils 9.1, byte for byte, in the order of the arguments.  The file "-" is
- * standard input.  Without a FILE the names are read from standard input, one
- * a line, or each ended by a zero byte (--null).  They are counted as they
- * arrive, so the columns cannot be as wide as the largest count to come: they
- * are one wide, as those of "wc --files0-from=-" that reads from a pipe.
+ * Each file is a task of a pool, of threads or of processes; the output is that
+ * of "LC_ALL=C wc" of GNU coreutils 9.1, byte for byte, in the order of the
+ * arguments.  The file "-" is standard input.  Without a FILE the names are read
+ * from standard input, one a line, or each ended by a zero byte (--null).  They
+ * are counted as they arrive, so the columns cannot be as wide as the largest
+ * count to come: they are one wide, as those of "wc --files0-from=-" that reads
+ * from a pipe.
  *
  * A file that cannot be opened is an exception in its task.  It arrives in the
  * file's place in the output, its message goes to standard error, the rest
  * goes on, and the exit status is 1.
  *
- * The task is given a name and returns a small struct: it would run as well
- * in another process.  At most WINDOW tasks are in flight, so that a million
- * names need no more memory than a thousand.
+ * The task is given a name and returns a small struct, so that it runs as well
+ * in another process: which engine serves is one line of main, and nothing else
+ * knows.  At most WINDOW tasks are in flight, so that a million names need no
+ * more memory than a thousand.
  */
 #include <conc/conc.h>
 #include <ctype.h>
@@ -44,6 +46,9 @@ struct slot {
 	conc_future *future;
 	char *name;
 };
+
+/* What "-" reads.  The pool finds it set: processes know no later memory. */
+static int standard_input;
 
 struct run {
 	conc_executor *pool;
@@ -88,7 +93,7 @@ count_file(const void *arg, void *result)
 	const char *name = arg;
 	struct counts *c = result;
 	unsigned char buffer[BUFFER];
-	int fd = strcmp(name, "-") ? open(name, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+	int fd = strcmp(name, "-") ? open(name, O_RDONLY | O_CLOEXEC) : standard_input;
 	ssize_t n;
 
 	if (*name == '\0')
@@ -103,7 +108,7 @@ count_file(const void *arg, void *result)
 			break;
 		}
 	}
-	if (fd != STDIN_FILENO)
+	if (fd != standard_input)
 		close(fd);
 	return 0;
 }
@@ -324,7 +329,7 @@ count_named(struct run *r, char **names, size_t n)
 static int
 usage(int status)
 {
-	fputs("usage: pwc [--workers N] [--progress] [-0|--null] [FILE]...\n",
+	fputs("usage: pwc [--processes] [--workers N] [--progress] [-0|--null] [FILE]...\n",
 	    status ? stderr : stdout);
 	return status;
 }
@@ -332,12 +337,13 @@ usage(int status)
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {{"workers", required_argument, NULL, 'w'},
-	    {"progress", no_argument, NULL, 'p'}, {"null", no_argument, NULL, '0'},
-	    {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {{"processes", no_argument, NULL, 'P'},
+	    {"workers", required_argument, NULL, 'w'}, {"progress", no_argument, NULL, 'p'},
+	    {"null", no_argument, NULL, '0'}, {"help", no_argument, NULL, 'h'}, {0}};
 	static struct run run = {.width = 1};
 	int c, rc, separator = '\n';
 	long workers = 0; /* one for each CPU */
+	bool processes = false;
 	size_t names;
 	char *end;
 
@@ -348,13 +354,20 @@ main(int argc, char **argv)
 				return usage(2);
 		} else if (c == 'p')
 			run.progress = isatty(STDERR_FILENO);
+		else if (c == 'P')
+			processes = true;
 		else if (c == '0')
 			separator = '\0';
 		else
 			return usage(c == 'h' ? 0 : 2);
 	}
 	names = (size_t)(argc - optind);
-	rc = conc_thread_pool_create(&run.pool, CONC_THREAD_POOL(.workers = (int)workers));
+	/* A number of its own: in a worker process 0 is /dev/null. */
+	standard_input = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (processes)
+		rc = conc_process_pool_create(&run.pool, CONC_PROCESS_POOL(.workers = (int)workers));
+	else
+		rc = conc_thread_pool_create(&run.pool, CONC_THREAD_POOL(.workers = (int)workers));
 	if (rc == 0)
 		rc = names ? count_named(&run, argv + optind, names) :
 			     count_listed(&run, separator, &names);

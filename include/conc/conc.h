@@ -5,14 +5,15 @@
 /*
  * libconc: the concurrent.futures and multiprocessing of C.
  *
- *	error.h        codes, exceptions, the excepthook
- *	log.h          where they are told
- *	time.h         deadlines and durations
- *	future.h       results that are not there yet: wait, completions, promise
- *	executor.h     the door to every pool: submit, map, shutdown
- *	thread_pool.h  the pool of threads
- *	list.h         a locked list
- *	version.h      the version
+ *	error.h         codes, exceptions, the excepthook
+ *	log.h           where they are told
+ *	time.h          deadlines and durations
+ *	future.h        results that are not there yet: wait, completions, promise
+ *	executor.h      the door to every pool: submit, map, shutdown
+ *	thread_pool.h   the pool of threads
+ *	process_pool.h  the pool of processes
+ *	list.h          a locked list
+ *	version.h       the version
  *
  * Each header is complete in itself; this one includes them all.  conc(7) is
  * the manual's first page.
@@ -22,6 +23,7 @@
 #include <conc/future.h>
 #include <conc/list.h>
 #include <conc/log.h>
+#include <conc/process_pool.h>
 #include <conc/thread_pool.h>
 #include <conc/time.h>
 #include <conc/version.h>

@@ -30,10 +30,12 @@ compare() {
 }
 
 # same WHAT ARGUMENT...: with these arguments; standard input is the file "input".
+# $engine is the option that chooses the engine, or nothing.
 same() {
-	what=$1 a=0 b=0
+	what="$1 $engine" a=0 b=0
 	shift
-	"$program" "$@" <input >pwc.out 2>pwc.err || a=$?
+	# shellcheck disable=SC2086 # nothing is no argument
+	"$program" $engine "$@" <input >pwc.out 2>pwc.err || a=$?
 	wc "$@" <input >wc.out 2>wc.err || b=$?
 	compare "$what" $a $b
 }
@@ -41,14 +43,12 @@ same() {
 # same_listed WHAT: with the names in the file "list", each ended by a zero byte.
 same_listed() {
 	a=0 b=0
-	# shellcheck disable=SC2002 # wc must read from a pipe: then it cannot look ahead either
-	cat list | "$program" --null >pwc.out 2>pwc.err || a=$?
+	# shellcheck disable=SC2002,SC2086 # wc must read from a pipe: it cannot look ahead either
+	cat list | "$program" $engine --null >pwc.out 2>pwc.err || a=$?
 	# shellcheck disable=SC2002
 	cat list | wc --files0-from=- >wc.out 2>wc.err || b=$?
-	compare "$1" $a $b
+	compare "$1 $engine" $a $b
 }
-
-printf 'some words\nfor standard input\n' >input
 
 # Files of every kind.
 : >files/empty
@@ -77,71 +77,81 @@ if [ "$(printf '\001' | wc -w)" -ne 0 ]; then
 	rm files/random* files/buffer* files/one files/unprintable
 fi
 
-same 'every kind' files/*
-same 'one worker' files/empty files/open
-for file in files/*; do
-	same "$file" "$file"
+unreadable=''
+for engine in '' --processes; do
+	printf 'some words\nfor standard input\n' >input
+	same 'every kind' files/*
+	same 'one worker' files/empty files/open
+	for file in files/*; do
+		same "$file" "$file"
+	done
+	same 'a name that looks like an option' -- --progress files/open
+	# shellcheck disable=SC2086
+	(cd files && "$program" $engine -- --progress >../pwc.out && wc -- --progress >../wc.out)
+	check "a file that looks like an option $engine" diff wc.out pwc.out
+	same 'missing' missing
+	same 'missing first' missing files/open
+	same 'missing last' files/open missing
+	same 'all missing' missing 'missing too'
+	same 'a name that is no folder' files/open/x files/open
+	same 'a folder first' files/folder files/open
+	same 'a folder alone' files/folder
+	same 'an empty name' files/open ''
+	same 'a device' /dev/null files/open
+	same 'no size in its directory' /proc/self/mounts
+	same 'standard input' -
+	same 'standard input twice' - files/open -
+	cat files/random* >input
+	same 'random standard input' - files/open
+
+	# An unreadable file; root reads all.
+	echo secret >files/secret
+	chmod 000 files/secret
+	if [ -r files/secret ]; then
+		unreadable=', no unreadable file: root reads all'
+	else
+		same 'unreadable' files/open files/secret files/one
+	fi
+	rm -f files/secret
+
+	# Names on standard input.
+	printf '%s\0' files/* >list
+	same_listed 'every kind, listed'
+	printf '%s\0' files/open >list
+	same_listed 'one name'
+	: >list
+	same_listed 'no name'
+	printf 'files/open\0\0files/folder\0-\0missing\0files/blanks' >list
+	same_listed 'bad names'
+	i=0
+	while [ $i -lt 3000 ]; do
+		printf '%s\0' files/open files/blanks files/none
+		i=$((i + 1))
+	done >list
+	same_listed 'more names than fit in the window'
+	# shellcheck disable=SC2086
+	printf 'files/with space\nfiles/open\nfiles/empty' | "$program" $engine >pwc.out
+	printf 'files/with space\0files/open\0files/empty' | wc --files0-from=- >wc.out
+	check "names one a line $engine" diff wc.out pwc.out
+
+	# The project's own tree, by both ways in, on several numbers of workers.
+	find "$tree/include" "$tree/lib" "$tree/tests" "$tree/examples" -type f ! -name '.*' \
+	    -print0 >list
+	same_listed 'own tree, listed'
+	xargs -0 wc <list >wc.out
+	for workers in 1 2 16; do
+		# shellcheck disable=SC2086
+		xargs -0 "$program" $engine --workers $workers <list >pwc.out
+		check "own tree, $workers workers $engine" diff wc.out pwc.out
+	done
 done
-same 'a name that looks like an option' -- --progress files/open
-(cd files && "$program" -- --progress >../pwc.out && wc -- --progress >../wc.out)
-check 'a file that looks like an option' diff wc.out pwc.out
-same 'missing' missing
-same 'missing first' missing files/open
-same 'missing last' files/open missing
-same 'all missing' missing 'missing too'
-same 'a name that is no folder' files/open/x files/open
-same 'a folder first' files/folder files/open
-same 'a folder alone' files/folder
-same 'an empty name' files/open ''
-same 'a device' /dev/null files/open
-same 'no size in its directory' /proc/self/mounts
-same 'standard input' -
-same 'standard input twice' - files/open -
-cat files/random* >input
-same 'random standard input' - files/open
-
-# An unreadable file; root reads all.
-echo secret >files/secret
-chmod 000 files/secret
-if [ -r files/secret ]; then
-	skipped="$skipped, no unreadable file: root reads all"
-else
-	same 'unreadable' files/open files/secret files/one
-fi
-rm -f files/secret
-
-# Names on standard input.
-printf '%s\0' files/* >list
-same_listed 'every kind, listed'
-printf '%s\0' files/open >list
-same_listed 'one name'
-: >list
-same_listed 'no name'
-printf 'files/open\0\0files/folder\0-\0missing\0files/blanks' >list
-same_listed 'bad names'
-i=0
-while [ $i -lt 3000 ]; do
-	printf '%s\0' files/open files/blanks files/none
-	i=$((i + 1))
-done >list
-same_listed 'more names than fit in the window'
-printf 'files/with space\nfiles/open\nfiles/empty' | "$program" >pwc.out
-printf 'files/with space\0files/open\0files/empty' | wc --files0-from=- >wc.out
-check 'names one a line' diff wc.out pwc.out
-
-# The project's own tree, by both ways in, on several numbers of workers.
-find "$tree/include" "$tree/lib" "$tree/tests" "$tree/examples" -type f ! -name '.*' \
-    -print0 >list
-same_listed 'own tree, listed'
-xargs -0 wc <list >wc.out
-for workers in 1 2 16; do
-	xargs -0 "$program" --workers $workers <list >pwc.out
-	check "own tree, $workers workers" diff wc.out pwc.out
-done
+skipped="$skipped$unreadable"
 
 # A large file, beside small ones.
 yes 'A line of some words,	and one word-with-hyphens.' | head -c 100000000 >large
-same '100 MB' large files/open files/empty
+for engine in '' --processes; do
+	same '100 MB' large files/open files/empty
+done
 
 # The progress bar: only on a terminal, and nothing of it in the output.
 "$program" --progress files/* >pwc.out 2>pwc.err || :
@@ -180,6 +190,7 @@ refused() {
 refused --workers 0
 refused --workers 4294967297 files/open
 refused --workers two
+refused --processes --workers two
 refused --workers ''
 refused --unknown
 check '--help' "$program" --help

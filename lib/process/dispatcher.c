@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The dispatcher: the one thread of a process pool in the host.  It polls what
+ * zygotes and workers say, and keeps the times: limits, pauses, second looks.
+ */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "exec/chunk.h"
+#include "process/pool.h"
+
+static void
+sooner(conc_time *until, int64_t when)
+{
+	if (when < until->ns)
+		until->ns = when;
+}
+
+/* The chunk that s is at is past an item's limit: is the same item still running, for good? */
+static bool
+hurry(struct conc__slot *s, struct conc__errand *x, uint64_t seq, uint64_t done)
+{
+	uint64_t word = conc__claim_word(seq, CONC__CLAIM_RUNNING);
+
+	if (!conc__future_hold(&x->task->future))
+		return false;
+	x->hurried = true;
+	/* pairs with the worker's look before each item, as the next one says */
+	(void)conc__cas_acq_rel(&s->page->claims[seq % CONC__RING], &word,
+	    conc__claim_word(seq, CONC__CLAIM_ASKED));
+	conc__future_let_go(&x->task->future);
+	/*
+	 * pairs with the worker's add to done, before its look at the claim: either that one
+	 * came first, and we see it, or it sees that it is asked, and begins no other item
+	 */
+	return conc__add_acq_rel(&s->page->done, 0) == done;
+}
+
+/* Is the order that s is at past its limit?  Else note when it may be. */
+static bool
+overdue(struct conc__slot *s, conc_time *until)
+{
+	uint64_t seq = conc__slot_at(s), done, began;
+	struct conc__errand *x = &s->ring[seq % CONC__RING];
+	int64_t now;
+
+	if (seq == 0 || x->limit == 0)
+		return false;
+	now = conc__now();
+	if (conc__slot_claim(s, seq) == CONC__CLAIM_PENDING) {
+		sooner(until, conc__later(now, x->limit));
+		return false;
+	}
+	/* acquire: pairs with the worker's release of done, before which it wrote began */
+	done = conc__load_acquire(&s->page->done);
+	began = conc__load_acquire(&s->page->began); /* pairs with the same */
+	if (now - (int64_t)began < x->limit) {
+		sooner(until, conc__later((int64_t)began, x->limit));
+		return false;
+	}
+	return x->items == 0 || hurry(s, x, seq, done);
+}
+
+/* Should what s is at be killed?  Else note when it may be past its limit. */
+static enum conc__reason
+guilty(struct conc__slot *s, conc_time *until)
+{
+	if (conc__slot_condemned(s, conc__slot_at(s)))
+		return CONC__REASON_ASKED;
+	return overdue(s, until) ? CONC__REASON_LIMIT : CONC__REASON_NONE;
+}
+
+/* Everything that may be due for one slot. */
+static void
+tend(struct conc__process_pool *p, struct conc__slot *s, conc_time *until)
+{
+	int limit = p->options.tasks_per_worker;
+	bool over = p->mode != CONC__PROCESS_OPEN && p->unfinished == 0;
+	enum conc__reason why;
+
+	if (s->untold)
+		conc__slot_tell(p, s);
+	switch (s->state) {
+	case CONC__SLOT_SPAWNING:
+	case CONC__SLOT_STARTING:
+		if (over || conc__slot_unwanted(p, s))
+			conc__slot_kill(p, s, CONC__REASON_SURPLUS);
+		return;
+	case CONC__SLOT_READY:
+		break;
+	default:
+		return;
+	}
+	if (p->mode >= CONC__PROCESS_CANCEL || conc__slot_unwanted(p, s))
+		conc__slot_take_back(p, s);
+	if (s->out > 0 && p->mode == CONC__PROCESS_KILL) {
+		conc__slot_kill(p, s, CONC__REASON_ASKED);
+	} else if (s->out > 0 && guilty(s, until) != CONC__REASON_NONE) {
+		/*
+		 * Nothing else may begin there, and what has ended meanwhile has been
+		 * reported: then whom it kills is the guilty one.
+		 */
+		conc__slot_take_back(p, s);
+		conc__slot_listen(p, s, true);
+		why = guilty(s, until);
+		if (why != CONC__REASON_NONE)
+			conc__slot_kill(p, s, why);
+	} else if (s->out == 0 && conc__writer_empty(&s->writer) &&
+	    (over || conc__slot_unwanted(p, s) || (limit > 0 && s->tasks >= limit))) {
+		conc__slot_bye(p, s);
+	}
+}
+
+/* The zygote is gone, and its workers with it. */
+static void
+bereave(struct conc__process_pool *p, struct conc__brood *b)
+{
+	b->gone = b->retiring = true;
+	for (int i = 0; i < b->n; i++)
+		if (b->slots[i].state != CONC__SLOT_FREE)
+			conc__slot_bury(p, &b->slots[i], NULL);
+}
+
+/* A brood that has nobody left goes; without a current one, one is made. */
+static void
+renew(struct conc__process_pool *p)
+{
+	struct conc__brood **link = &p->brood, *b;
+	conc_exception *e;
+	int rc;
+
+	while ((b = *link) != NULL) {
+		if (b->retiring && conc__brood_empty(b)) { /* its zygote ends at once */
+			*link = b->next;
+			conc__brood_destroy(b);
+		} else {
+			link = &b->next;
+		}
+	}
+	if ((p->brood != NULL && !p->brood->retiring) || p->broken != NULL ||
+	    p->queue.count == 0 || p->respawn > conc__now())
+		return;
+	rc = conc__process_new_brood(p);
+	if (rc == 0)
+		return;
+	e = conc__exception_make(rc, NULL, NULL, "no zygote could be started");
+	conc__process_break(p, e);
+}
+
+/* Poll fd, of b, or of its slot s.  Without memory it must wait for its turn. */
+static void
+add(struct conc__process_pool *p, size_t *n, int fd, int wanted, struct conc__brood *b,
+    struct conc__slot *s)
+{
+	if (*n == p->most_polls && !conc__process_more_polls(p)) {
+		p->look_again = conc__later(conc__now(), CONC_MS(10));
+		return;
+	}
+	p->polls[*n] = (struct conc__poll){fd, (short)wanted, 0};
+	p->polled[(*n)++] = (struct conc__polled){b, s};
+}
+
+/* Fill in what to poll for.  Return how many. */
+static size_t
+gather(struct conc__process_pool *p, conc_time *until)
+{
+	bool idle = false, ahead = false;
+	size_t n = 0;
+
+	add(p, &n, p->bell, CONC__READABLE, NULL, NULL);
+	for (struct conc__brood *b = p->brood; b != NULL; b = b->next) {
+		int wanted = CONC__READABLE;
+
+		for (int i = 0; i < b->n; i++) {
+			struct conc__slot *s = &b->slots[i];
+
+			if (s->untold)
+				wanted |= CONC__WRITABLE;
+			if (!s->deaf && s->fds[CONC__REPORTS_READ] >= 0)
+				add(p, &n, s->fds[CONC__REPORTS_READ], CONC__READABLE, b, s);
+			if (!conc__writer_empty(&s->writer))
+				add(p, &n, s->fds[CONC__TASKS_WRITE], CONC__WRITABLE, b, s);
+			idle |= s->state == CONC__SLOT_READY && s->out == 0;
+			ahead |= s->out > 1;
+		}
+		if (!b->gone)
+			add(p, &n, b->zygote.control, wanted, b, NULL);
+	}
+	if (idle && ahead) /* then there may be something to take back */
+		sooner(until, conc__later(conc__now(), CONC__LONG));
+	if (p->look_again != 0) {
+		sooner(until, p->look_again);
+		p->look_again = 0;
+	}
+	return n;
+}
+
+/* Act on what is ready. */
+static void
+act(struct conc__process_pool *p, const struct conc__poll *poll,
+    const struct conc__polled *polled)
+{
+	struct conc__brood *b = polled->brood;
+	struct conc__slot *s = polled->slot;
+	int fds[CONC__SPAWNED_FDS], rc;
+	struct conc__control m;
+
+	if (s != NULL && (poll->wanted & CONC__READABLE)) {
+		conc__slot_listen(p, s, false);
+	} else if (s != NULL) {
+		(void)conc__writer_flush(&s->writer, s->fds[CONC__TASKS_WRITE]);
+	} else if (b != NULL && !b->gone) {
+		while ((rc = conc__zygote_hear(&b->zygote, &m, fds)) == 1)
+			conc__slot_hear(p, b, &m, fds);
+		if (rc != -EAGAIN && rc != -EINTR)
+			bereave(p, b);
+	}
+}
+
+/* Sleep until something is ready, or due; then act on it. */
+static void
+wait(struct conc__process_pool *p, conc_time until)
+{
+	size_t n = gather(p, &until);
+	int ready;
+
+	p->polling = true;
+	conc__mutex_unlock(&p->lock);
+	/* woken by workers, zygotes, the bell, and the time */
+	ready = conc__poll(p->polls, n, until);
+	conc__mutex_lock(&p->lock);
+	p->polling = false;
+	if (p->polls[0].ready != 0) {
+		conc__bell_hush(p->bell);
+		p->rung = false;
+	}
+	for (size_t i = 1; ready > 0 && i < n; i++)
+		if (p->polls[i].ready != 0)
+			act(p, &p->polls[i], &p->polled[i]);
+}
+
+/* One round over all that is due.  Return until when there is nothing to do. */
+static conc_time
+tend_all(struct conc__process_pool *p)
+{
+	conc_time until = CONC_FOREVER;
+
+	for (struct conc__brood *b = p->brood; b != NULL; b = b->next)
+		for (int i = 0; i < b->n; i++)
+			tend(p, &b->slots[i], &until);
+	if (p->mode >= CONC__PROCESS_CANCEL)
+		conc__process_flush(p, NULL);
+	renew(p);
+	conc__queue_move_due(&p->queue); /* else, without a worker, they would stay due */
+	conc__feed(p);
+	sooner(&until, conc__queue_due(&p->queue));
+	if (p->queue.count > 0 && p->respawn > conc__now())
+		sooner(&until, p->respawn);
+	return until;
+}
+
+static bool
+finished(const struct conc__process_pool *p)
+{
+	if (p->mode == CONC__PROCESS_OPEN || p->unfinished > 0)
+		return false;
+	for (const struct conc__brood *b = p->brood; b != NULL; b = b->next)
+		if (!conc__brood_empty(b))
+			return false;
+	return true;
+}
+
+void
+conc__dispatcher_main(void *pool)
+{
+	struct conc__process_pool *p = pool;
+	struct conc__thread *self;
+	bool orphan;
+
+	conc__self()->executor = p;
+	conc__self()->index = -1; /* no worker */
+	conc__mutex_lock(&p->lock);
+	while (!finished(p)) {
+		conc_time until;
+
+		p->again = false;
+		until = tend_all(p);
+		if (p->ending != NULL)
+			conc__process_end_all(p);
+		else if (!p->again && !finished(p))
+			wait(p, until);
+	}
+	conc__process_drop_broods(p);
+	orphan = p->orphan;
+	p->ended = true;
+	self = p->dispatcher;
+	conc__condition_broadcast(&p->over);
+	conc__mutex_unlock(&p->lock);
+	if (orphan) {
+		conc__thread_detach(self);
+		conc__process_free(p);
+	}
+}

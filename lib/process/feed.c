@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Feeding: tasks from the queue to the workers.
+ *
+ * A worker that has nothing is fed first, and a new one is started before
+ * tasks are put one behind the other.  When all that there may be are at work
+ * each gets some in advance (its credit), so that it need not wait for us
+ * between two: few if its tasks are long, many if they are short.  What stands
+ * behind a task that takes long after all is taken back for one who is idle.
+ */
+#include "base/clock.h"
+#include "exec/chunk.h"
+#include "process/pool.h"
+#include <string.h>
+
+#define ADVANCE CONC_US(500) /* so much work, about, does a worker get in advance */
+#define LEAST_CREDIT 2
+#define MOST_CREDIT 48
+
+_Static_assert(MOST_CREDIT < CONC__RING, "credit fits into the ring");
+
+static int
+credit(const struct conc__slot *s)
+{
+	int64_t n = s->pace > 0 ? ADVANCE / s->pace : MOST_CREDIT / 4;
+
+	return n < LEAST_CREDIT ? LEAST_CREDIT : n > MOST_CREDIT ? MOST_CREDIT : (int)n;
+}
+
+/* May s be given one more, up to so many at a time? */
+static bool
+has_room(const struct conc__process_pool *p, struct conc__slot *s, int most)
+{
+	int limit = p->options.tasks_per_worker;
+
+	if (s->state != CONC__SLOT_READY || conc__slot_unwanted(p, s) || s->out >= most ||
+	    (limit > 0 && s->tasks >= limit) || s->writer.left > 0)
+		return false;
+	while (s->oldest <= s->sent && s->ring[s->oldest % CONC__RING].task == NULL)
+		s->oldest++;
+	/*
+	 * acquire: pairs with the worker's store: it has read the claim of that order, and
+	 * its place in the ring may be used again
+	 */
+	return s->sent - conc__load_acquire(&s->page->taken) < CONC__RING &&
+	    s->sent - s->oldest + 1 < CONC__RING;
+}
+
+bool
+conc__slot_stuck(struct conc__slot *s, int64_t now)
+{
+	uint64_t seq = conc__slot_at(s);
+
+	/* relaxed: only a hint */
+	return seq != 0 && conc__slot_claim(s, seq) != CONC__CLAIM_PENDING &&
+	    now - (int64_t)conc__load_relaxed(&s->page->began) > CONC__LONG;
+}
+
+/* The worker with the fewest orders out that may have one more; NULL: none. */
+static struct conc__slot *
+choose(const struct conc__process_pool *p, bool ahead)
+{
+	struct conc__slot *best = NULL;
+	struct conc__brood *b = p->brood;
+	int64_t now = ahead ? conc__now() : 0;
+
+	for (int i = 0; b != NULL && i < b->n && (best == NULL || best->out > 0); i++) {
+		struct conc__slot *s = &b->slots[i];
+
+		if (has_room(p, s, ahead ? credit(s) : 1) &&
+		    (best == NULL || s->out < best->out) &&
+		    !(ahead && conc__slot_stuck(s, now)))
+			best = s;
+	}
+	return best;
+}
+
+static int64_t
+limit_of(const struct conc__process_pool *p, const struct conc__task *t)
+{
+	int64_t limit = t->fn == conc__chunk_run
+	    ? ((const struct conc__chunk *)t->arg)->map->o->time_limit
+	    : t->extras != NULL ? t->extras->time_limit : 0;
+
+	if (limit == 0)
+		limit = p->options.time_limit;
+	return limit == CONC_UNLIMITED ? 0 : limit;
+}
+
+/* Fill in an order for a chunk: as many of its items as can go at once. */
+static const void *
+cut(struct conc__order *o, struct conc__errand *x, struct conc__slot *s,
+    const struct conc__chunk *k)
+{
+	const struct conc__map *m = k->map;
+	size_t n = k->end - k->at;
+	size_t most = conc__area_room(m->result_size);
+
+	if (m->arg_size > 0 && most > (CONC__WRITER_SIZE - sizeof *o) / m->arg_size)
+		most = (CONC__WRITER_SIZE - sizeof *o) / m->arg_size;
+	if (n > most)
+		n = most;
+	o->type = n > 0 ? CONC__ORDER_CHUNK : CONC__ORDER_TASK;
+	o->fn = (uint64_t)(uintptr_t)m->fn;
+	o->arg_size = m->arg_size;
+	o->result_size = m->result_size;
+	o->count = x->items = (uint32_t)n;
+	o->flags = m->o->stop_on_failure ? CONC__STOP_ON_FAILURE : 0;
+	o->attempt = (uint32_t)k->tries + 1;
+	o->size = (n > 0 ? n : 1) * m->arg_size;
+	if (n > 0)
+		o->area = (uint32_t)(x->area = s->areas & 1);
+	return m->arg_size > 0 ? m->args + k->at * m->arg_size : NULL;
+}
+
+/*
+ * Hand t, which is out of the queue, to s.  Return 0, also if somebody else has
+ * won it meanwhile; or a code: it stays PENDING, the caller's.
+ */
+static int
+hand(struct conc__process_pool *p, struct conc__slot *s, struct conc__task *t)
+{
+	uint64_t seq = s->sent + 1;
+	struct conc__errand *x = &s->ring[seq % CONC__RING];
+	const char *name = t->extras != NULL ? t->extras->name : NULL;
+	bool chunk = t->fn == conc__chunk_run;
+	struct conc__order o = {.type = CONC__ORDER_TASK, .seq = seq};
+	const void *arg = t->arg;
+	int rc;
+
+	*x = (struct conc__errand){.area = -1, .limit = limit_of(p, t)};
+	if (chunk) {
+		if (s->areas == 3)
+			return -EAGAIN;
+		arg = cut(&o, x, s, t->arg);
+	} else {
+		o.fn = (uint64_t)(uintptr_t)t->fn;
+		o.arg_size = t->arg_size;
+		o.result_size = t->future.result_size;
+		o.attempt = (uint32_t)t->runs + 1;
+		o.name_size = name != NULL ? (uint32_t)strlen(name) : 0;
+		o.size = t->arg_size + o.name_size;
+	}
+	o.time_limit = x->limit;
+	rc = conc__writer_reserve(&s->writer, &o, o.size - o.name_size);
+	if (rc == -ENOMEM && conc__future_win(&t->future, CONC__FINISHING))
+		conc__process_ending(p, t, CONC__FAILED,
+		    conc__exception_make(rc, NULL, name, "no memory to hand it out"), -1);
+	if (rc != 0)
+		return rc == -ENOMEM ? 0 : rc;
+	/* release: pairs with the worker's swap, for which it is there before the order */
+	conc__store_release(&s->page->claims[seq % CONC__RING],
+	    conc__claim_word(seq, CONC__CLAIM_PENDING));
+	t->slot = s;
+	t->claim = &s->page->claims[seq % CONC__RING];
+	if (!conc__future_win(&t->future, CONC__RUNNING))
+		return 0; /* somebody else has won it, finds it nowhere, and ends it */
+	x->task = t;
+	(void)conc__writer_put(&s->writer, &o, arg, o.size - o.name_size, name);
+	x->borrowed = arg;
+	x->sent = conc__now();
+	/* relaxed: whoever queued t is done with it */
+	p->wait_time += x->sent - (int64_t)conc__load_relaxed(&t->since);
+	if (x->area >= 0)
+		s->areas |= 1u << x->area;
+	if (chunk)
+		((struct conc__chunk *)(uintptr_t)t->arg)->began = true;
+	if (x->limit != 0) { /* the dispatcher keeps the times; it may be what feeds */
+		p->again = true;
+		conc__process_ring(p);
+	}
+	s->sent = seq;
+	s->out++;
+	s->tasks++;
+	return 0;
+}
+
+/* Write what is to go out, now that s has all that it gets. */
+static void
+flush(struct conc__process_pool *p, struct conc__slot *s)
+{
+	if (!conc__writer_empty(&s->writer) &&
+	    conc__writer_flush(&s->writer, s->fds[CONC__TASKS_WRITE]) == -EAGAIN)
+		conc__process_ring(p); /* the dispatcher polls for room */
+}
+
+void
+conc__preempt(struct conc__process_pool *p, int priority)
+{
+	for (int i = 0; p->brood != NULL && i < p->brood->n; i++) {
+		struct conc__slot *s = &p->brood->slots[i];
+
+		for (uint64_t seq = s->oldest; s->out > 1 && seq <= s->sent; seq++) {
+			const struct conc__task *t = s->ring[seq % CONC__RING].task;
+
+			if (t != NULL && conc__priority(t) < priority) {
+				conc__slot_take_back(p, s);
+				break;
+			}
+		}
+	}
+}
+
+/* Feed one task; false: there is none, or no worker for it. */
+static bool
+feed_one(struct conc__process_pool *p, bool ahead, struct conc__slot **fed)
+{
+	struct conc__slot *s = choose(p, ahead);
+	struct conc__task *t;
+
+	if (s == NULL || (t = conc__queue_pop(&p->queue, true)) == NULL)
+		return false;
+	if (*fed != NULL && *fed != s)
+		flush(p, *fed);
+	*fed = s;
+	if (hand(p, s, t) != 0) {
+		conc__queue_put_back(&p->queue, t);
+		return false;
+	}
+	if (p->blocked > 0)
+		conc__condition_signal(&p->room);
+	return true;
+}
+
+/* Is a worker missing that may be started? */
+static struct conc__slot *
+free_slot(const struct conc__process_pool *p)
+{
+	struct conc__brood *b = p->brood;
+
+	if (b == NULL || b->retiring || p->broken != NULL ||
+	    p->mode >= CONC__PROCESS_CANCEL)
+		return NULL;
+	for (int i = 0; i < b->n && i < p->target; i++)
+		if (b->slots[i].state == CONC__SLOT_FREE)
+			return &b->slots[i];
+	return NULL;
+}
+
+/* An idle worker, and another with a long task before others that wait: take those back. */
+static void
+steal(struct conc__process_pool *p)
+{
+	struct conc__brood *b = p->brood;
+	struct conc__slot *victim = NULL;
+
+	for (int i = 0; i < b->n; i++)
+		if (b->slots[i].out > 1 && (victim == NULL || b->slots[i].out > victim->out))
+			victim = &b->slots[i];
+	if (victim != NULL && choose(p, false) != NULL &&
+	    conc__slot_stuck(victim, conc__now()))
+		conc__slot_take_back(p, victim);
+}
+
+void
+conc__feed(struct conc__process_pool *p)
+{
+	struct conc__slot *fed = NULL, *s;
+
+	while (feed_one(p, false, &fed))
+		continue;
+	if (p->queue.first == NULL && p->brood != NULL) {
+		steal(p);
+		while (feed_one(p, false, &fed))
+			continue;
+	}
+	while (p->queue.count > (size_t)p->starting && (s = free_slot(p)) != NULL &&
+	    p->respawn <= conc__now())
+		conc__slot_spawn(p, s);
+	while (p->queue.count > (size_t)p->starting && feed_one(p, true, &fed))
+		continue;
+	if (fed != NULL)
+		flush(p, fed);
+	/* A zygote, and what waits for its time, are the dispatcher's. */
+	if (p->queue.count > 0 &&
+	    (p->brood == NULL || p->brood->retiring || p->respawn > conc__now()))
+		conc__process_ring(p);
+}
+
+void
+conc__slot_forget(struct conc__slot *s, uint64_t seq)
+{
+	struct conc__errand *x = &s->ring[seq % CONC__RING];
+
+	x->task = NULL;
+	s->out--;
+	if (x->area >= 0)
+		s->areas &= ~(1u << x->area);
+}
+
+void
+conc__slot_cancelled(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
+{
+	struct conc__errand *x = &s->ring[seq % CONC__RING];
+	struct conc__task *t = x->task;
+
+	conc__slot_forget(s, seq);
+	if (!conc__writer_borrows(&s->writer, x->borrowed))
+		return;
+	/* Half of it may be in the pipe already, and the rest must follow. */
+	if (t->own_arg) {
+		conc__writer_keep(&s->writer, (void *)(uintptr_t)t->arg);
+		t->own_arg = 0;
+	} else if (!conc__writer_own(&s->writer)) { /* it is in the program's array */
+		conc__slot_kill(p, s, CONC__REASON_POOR);
+	}
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What submitters, the dispatcher and shutdown alike do to a process pool.
+ */
+#include "process/pool.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include <string.h>
+
+bool
+conc__process_inside(const struct conc__process_pool *p)
+{
+	const struct conc__self *self = conc__self();
+
+	return self->executor == p || conc__frame_within(self, p);
+}
+
+void
+conc__process_ring(struct conc__process_pool *p)
+{
+	if (p->polling && !p->rung) {
+		p->rung = true;
+		conc__bell_ring(p->bell);
+	}
+}
+
+bool
+conc__process_more_polls(struct conc__process_pool *p)
+{
+	size_t n = p->most_polls == 0 ? 32 : 2 * p->most_polls;
+	struct conc__poll *polls = conc__malloc(n * sizeof *polls);
+	struct conc__polled *polled = conc__malloc(n * sizeof *polled);
+
+	if (polls == NULL || polled == NULL) {
+		conc__free(polls);
+		conc__free(polled);
+		return false;
+	}
+	if (p->most_polls > 0) {
+		memcpy(polls, p->polls, p->most_polls * sizeof *polls);
+		memcpy(polled, p->polled, p->most_polls * sizeof *polled);
+	}
+	conc__free(p->polls);
+	conc__free(p->polled);
+	p->polls = polls;
+	p->polled = polled;
+	p->most_polls = n;
+	return true;
+}
+
+/* With the lock held. */
+static void
+count(struct conc__process_pool *p, uint32_t phase, int64_t ran)
+{
+	if (ran >= 0)
+		p->run_time += ran;
+	p->done += phase == CONC__DONE;
+	p->failed += phase == CONC__FAILED;
+	p->cancelled += phase == CONC__CANCELLED;
+}
+
+void
+conc__process_counted(conc_executor *ex, uint32_t phase, int64_t ran)
+{
+	struct conc__process_pool *p = (struct conc__process_pool *)ex;
+
+	if (conc__self()->executor == p && p->counted) {
+		p->counted = false;
+		return;
+	}
+	conc__mutex_lock(&p->lock);
+	count(p, phase, ran);
+	conc__mutex_unlock(&p->lock);
+}
+
+void
+conc__process_ended(conc_executor *ex)
+{
+	struct conc__process_pool *p = (struct conc__process_pool *)ex;
+
+	if (conc__self()->executor == p) { /* told the next time it has the lock */
+		p->ended_here++;
+		return;
+	}
+	conc__mutex_lock(&p->lock);
+	if (--p->unfinished == 0 && p->mode != CONC__PROCESS_OPEN)
+		conc__process_ring(p);
+	conc__mutex_unlock(&p->lock);
+}
+
+static bool
+may_run_again(const struct conc__task *t, uint32_t phase)
+{
+	return phase == CONC__FAILED && t->extras != NULL && t->extras->retries > 0;
+}
+
+void
+conc__process_ending(struct conc__process_pool *p, struct conc__task *t, uint32_t phase,
+    conc_exception *e, int64_t ran)
+{
+	t->future.exception = e;
+	t->place = (enum conc__place)phase;
+	/* relaxed: between us and ourselves, under the lock */
+	conc__store_relaxed(&t->since, (uint64_t)ran);
+	t->next = NULL;
+	if (p->ending == NULL)
+		p->ending = t;
+	else
+		p->last_ending->next = t;
+	p->last_ending = t;
+	if (!may_run_again(t, phase))
+		count(p, phase, ran);
+	conc__process_ring(p);
+}
+
+static void
+end(struct conc__process_pool *p, struct conc__task *t)
+{
+	conc_exception *e = t->future.exception;
+	uint32_t phase = (uint32_t)t->place;
+	/* relaxed: written by us, or under the lock */
+	int64_t ran = (int64_t)conc__load_relaxed(&t->since);
+
+	t->future.exception = NULL;
+	t->place = CONC__NOWHERE;
+	if (may_run_again(t, phase)) {
+		if (conc__task_retry(t, conc_exception_code(e), conc__now(), &ran)) {
+			conc_exception_release(e);
+			return;
+		}
+	} else {
+		p->counted = true;
+	}
+	conc__task_end(t, phase, e, ran);
+}
+
+void
+conc__process_end_all(struct conc__process_pool *p)
+{
+	struct conc__task *t = p->ending, *next;
+
+	p->ending = NULL;
+	conc__mutex_unlock(&p->lock);
+	for (; t != NULL; t = next) {
+		next = t->next;
+		end(p, t);
+	}
+	conc__mutex_lock(&p->lock);
+	p->unfinished -= p->ended_here;
+	p->ended_here = 0;
+}
+
+void
+conc__process_flush(struct conc__process_pool *p, const conc_exception *e)
+{
+	struct conc__task *t;
+
+	while ((t = conc__queue_pop(&p->queue, false)) != NULL) {
+		if (!conc__future_win(
+			&t->future, e != NULL ? CONC__FINISHING : CONC__CANCELLING))
+			continue; /* somebody else has, will find it nowhere, and end it */
+		conc__process_ending(p, t, e != NULL ? CONC__FAILED : CONC__CANCELLED,
+		    e != NULL ? conc_exception_ref(e) : NULL, -1);
+	}
+	conc__condition_broadcast(&p->room);
+}
+
+void
+conc__process_break(struct conc__process_pool *p, conc_exception *e)
+{
+	if (p->broken == NULL)
+		p->broken = conc__exception_make(CONC_EBROKEN, e, NULL,
+		    conc_exception_death(e) != NULL
+			? "workers keep dying"
+			: "the pool's init has failed");
+	conc_exception_release(e);
+	conc__process_flush(p, p->broken);
+}

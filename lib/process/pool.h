@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC__PROCESS_POOL_H
+#define CONC__PROCESS_POOL_H
+
+/*
+ * The process pool, from inside: the host's part.
+ *
+ * One lock guards it all.  One thread, the dispatcher, polls what the zygotes
+ * and the workers have to say, and acts on it; submitters, cancellers and
+ * shutdown change things under the lock, give work to workers that have none
+ * themselves, and ring the bell if the dispatcher must look again.
+ *
+ * A task's way: it stands in the queue, PENDING.  To feed is to hand it to a
+ * slot: its future becomes RUNNING, it gets a claim word in the slot's page and
+ * a place in the slot's ring, and an order goes out.  It comes back by a report,
+ * by the death of the worker, or revoked; in each case whoever takes it out of
+ * the ring, under the lock, ends it or puts it back into the queue.
+ *
+ * While a task is handed out its future's phase, and its claim word, change
+ * only with the future held (conc__future_hold): so a canceller, who knows no
+ * more than the future, meets a pool that stays, and the dispatcher never a
+ * task that has gone.  The order of locks is: pool, then future; a canceller
+ * lets the future go before he takes the pool's.
+ *
+ * Slots of a zygote that was replaced (refresh) finish what they have and leave.
+ */
+#include "base/lock.h"
+#include "base/thread.h"
+#include "exec/executor.h"
+#include "exec/queue.h"
+#include "process/page.h"
+#include "process/wire.h"
+#include "process/zygote.h"
+#include <conc/process_pool.h>
+
+struct conc__process_pool;
+struct conc__brood;
+
+enum conc__slot_state {
+	CONC__SLOT_FREE,     /* no process */
+	CONC__SLOT_SPAWNING, /* the zygote is asked for one, or is to be */
+	CONC__SLOT_STARTING, /* it lives, and runs init */
+	CONC__SLOT_READY,    /* it takes orders */
+	CONC__SLOT_LEAVING,  /* it was said BYE */
+	CONC__SLOT_DYING,    /* it is to be killed, or was, for reason */
+};
+
+/* Why we kill a worker. */
+enum conc__reason {
+	CONC__REASON_NONE,
+	CONC__REASON_LIMIT,   /* its task is past its time limit */
+	CONC__REASON_CORRUPT, /* it sent nonsense */
+	CONC__REASON_ASKED,   /* conc_future_kill or CONC_KILL: its task is cancelled */
+	CONC__REASON_SURPLUS, /* it ran nothing, and is not needed */
+	CONC__REASON_POOR,    /* the host has no memory to talk to it */
+};
+
+/* An order whose report has not come. */
+struct conc__errand {
+	struct conc__task *task; /* NULL: reported, or revoked */
+	int64_t limit;           /* time limit, ns; 0: none */
+	int64_t sent;            /* conc__now() */
+	uint32_t items;          /* of a chunk; 0: a task, or one item alone */
+	int area;                /* of a chunk; -1: none */
+	bool hurried;            /* a chunk that we have asked to stop where it is */
+	const void *borrowed;    /* the argument that its order was written from */
+};
+
+struct conc__slot {
+	struct conc__brood *brood;
+	struct conc__page *page;
+	int index;
+	enum conc__slot_state state;
+	enum conc__reason reason;
+	uint64_t incarnation;
+	int pid;
+	bool untold;                  /* the zygote is still to be told to spawn, or to kill */
+	int fds[CONC__SPAWNED_FDS];   /* -1: none */
+	bool deaf;                    /* the report pipe is at its end, or not to be believed */
+	struct conc__reader reader;
+	struct conc__writer writer;
+	struct conc__errand ring[CONC__RING]; /* by seq */
+	uint64_t sent;                /* the seq of the last order */
+	uint64_t oldest;              /* no order before this one is out; sent + 1: none is */
+	int out;                      /* orders in the ring with a task */
+	unsigned areas;               /* bits: the areas in use */
+	int64_t tasks;                /* that this incarnation was given */
+	int64_t pace;                 /* how long its tasks run, about, ns */
+	conc_exception *init_failure; /* what it reported */
+	/* the order that conc_future_kill wants killed; set without the lock, future held */
+	conc__atomic_u64 condemned;
+};
+
+/* A zygote and its workers. */
+struct conc__brood {
+	struct conc__zygote zygote;
+	struct conc__zygote_plan plan;
+	struct conc__objects *objects; /* what was loaded when it was forked */
+	struct conc__slot *slots;
+	int n;
+	int live;      /* slots that are not FREE */
+	bool retiring; /* replaced, or gone */
+	bool gone;     /* the channel is at its end */
+	struct conc__brood *next; /* older ones */
+};
+
+enum conc__process_mode {
+	CONC__PROCESS_OPEN,
+	CONC__PROCESS_DRAIN, /* the rest are conc_shutdown_how + 1 */
+	CONC__PROCESS_CANCEL,
+	CONC__PROCESS_KILL,
+};
+
+#define CONC__LONG CONC_US(300) /* a task that has run for so long holds others up */
+
+/* Whose an entry of what is polled is: a zygote's, or a slot's. */
+struct conc__polled {
+	struct conc__brood *brood;
+	struct conc__slot *slot; /* NULL: the zygote's */
+};
+
+enum { CONC__MOST_WORKERS = 1024 };
+
+struct conc__process_pool {
+	conc_executor executor; /* first: handles are cast back */
+	struct conc__mutex lock;
+	/* a place in the queue has become free, or the mode changed */
+	struct conc__condition room;
+	struct conc__condition over; /* the dispatcher has ended; or refresh may go on */
+	struct conc__queue queue;
+	ptrdiff_t unfinished;        /* tasks taken in whose end was not told yet */
+	size_t blocked;              /* submitters that wait for room */
+	bool prioritised;            /* a task had a priority, some time */
+	enum conc__process_mode mode;
+	conc_exception *broken;      /* why no worker can be had, or NULL */
+	struct conc__brood *brood;   /* the current one first */
+	int target;                  /* workers that there may be */
+	int starting;                /* slots of the current brood SPAWNING or STARTING */
+	int early;                   /* deaths in a row of workers that were never READY */
+	int idle_deaths;             /* of workers that ran no task, since idle_since */
+	int64_t idle_since;
+	int64_t respawn;             /* no spawn before then, conc__now() */
+	int64_t respawn_pause;
+	int64_t look_again;          /* memory ran out: try again then; or 0 */
+	uint64_t incarnations;
+
+	struct conc__thread *dispatcher;
+	int bell;
+	bool polling;                /* the dispatcher sleeps, or is about to */
+	bool rung;
+	bool again;                  /* a limit came in while it was about something */
+	bool ended;                  /* the dispatcher has done its last */
+	bool orphan;                 /* destroyed from inside: the dispatcher frees */
+	struct conc__poll *polls;     /* the dispatcher's, */
+	struct conc__polled *polled;  /* and whose they are */
+	size_t most_polls;
+	/*
+	 * Tasks that have come back, linked by next, which are to end once the lock is let
+	 * go.  Meanwhile the future's exception is the task's, place its phase, since for
+	 * how long it ran.
+	 */
+	struct conc__task *ending, *last_ending;
+	ptrdiff_t ended_here;        /* by the dispatcher, still in unfinished; its own */
+	bool counted;                /* the dispatcher ends a task that is counted; its own */
+
+	uint64_t done, failed, cancelled; /* what stats tells */
+	int64_t wait_time, run_time;
+
+	char *name;                  /* and what else the options said; read only */
+	conc_process_pool_options options;
+	size_t pipe_size;            /* of workers' pipes, for tests; 0: the system's */
+};
+
+/* Is it one too many: of an old zygote, or beyond the target? */
+static inline bool
+conc__slot_unwanted(const struct conc__process_pool *p, const struct conc__slot *s)
+{
+	return s->brood->retiring || s->index >= p->target;
+}
+
+/* The state of an order's claim. */
+static inline enum conc__claim
+conc__slot_claim(const struct conc__slot *s, uint64_t seq)
+{
+	/* acquire: pairs with the worker's swap: what it wrote to the page before is seen */
+	return (enum conc__claim)(conc__load_acquire(&s->page->claims[seq % CONC__RING]) &
+	    CONC__CLAIM_STATE);
+}
+
+/* The order that the worker is at, or comes to next; 0: none is out. */
+static inline uint64_t
+conc__slot_at(const struct conc__slot *s)
+{
+	for (uint64_t seq = s->oldest; seq <= s->sent; seq++)
+		if (s->ring[seq % CONC__RING].task != NULL &&
+		    conc__slot_claim(s, seq) != CONC__CLAIM_REVOKED)
+			return seq; /* others are reported, or about to be forgotten */
+	return 0;
+}
+
+static inline int
+conc__priority(const struct conc__task *t)
+{
+	return t->extras != NULL ? t->extras->priority : 0;
+}
+
+/* Did conc_future_kill say that order seq is to be killed?  Then it ends cancelled. */
+static inline bool
+conc__slot_condemned(struct conc__slot *s, uint64_t seq)
+{
+	/* acquire: pairs with conc__process_kill, which the take-out comes after */
+	return seq != 0 && conc__load_acquire(&s->condemned) == seq;
+}
+
+/*
+ * All of these are called with the lock held, and hold it throughout, unless
+ * they say otherwise.
+ */
+
+/* pool.c: is this thread one of the pool's, or inside a callback of it? */
+bool conc__process_inside(const struct conc__process_pool *p);
+/* Room for more to poll, by the dispatcher; the first by who creates the pool. */
+bool conc__process_more_polls(struct conc__process_pool *p);
+/* See that the dispatcher looks again. */
+void conc__process_ring(struct conc__process_pool *p);
+/* t, RUNNING or CANCELLING and the caller's, is to end so once the lock is let go. */
+void conc__process_ending(struct conc__process_pool *p, struct conc__task *t, uint32_t phase,
+    conc_exception *e, int64_t ran);
+/* Let go meanwhile: end those. */
+void conc__process_end_all(struct conc__process_pool *p);
+/* No worker can be had, because of e, which is taken: fail what is queued, and what comes. */
+void conc__process_break(struct conc__process_pool *p, conc_exception *e);
+/* End all that is queued: cancelled; or failed, with e if that is not NULL. */
+void conc__process_flush(struct conc__process_pool *p, const conc_exception *e);
+void conc__process_free(struct conc__process_pool *p);
+
+/* brood.c: a zygote and its slots. */
+int conc__brood_create(struct conc__brood **b, const struct conc__process_pool *p, int slots);
+void conc__brood_destroy(struct conc__brood *b);
+bool conc__brood_empty(const struct conc__brood *b);
+/* Make one the pool's current one; the former retires. */
+int conc__process_new_brood(struct conc__process_pool *p);
+void conc__process_drop_broods(struct conc__process_pool *p);
+
+/* slot.c: one worker's life, as the host sees it. */
+void conc__slot_spawn(struct conc__process_pool *p, struct conc__slot *s);
+void conc__slot_ready(struct conc__process_pool *p, struct conc__slot *s); /* it says */
+void conc__slot_tell(struct conc__process_pool *p, struct conc__slot *s); /* what is untold */
+void conc__slot_bye(struct conc__process_pool *p, struct conc__slot *s);
+/* Close and free what belongs to its process. */
+void conc__slot_close(struct conc__slot *s);
+/* Take back what has not begun, and have it killed. */
+void conc__slot_kill(
+    struct conc__process_pool *p, struct conc__slot *s, enum conc__reason reason);
+/* Take back what has not begun: it stands in the queue again, before the others. */
+void conc__slot_take_back(struct conc__process_pool *p, struct conc__slot *s);
+/* What the zygote says of it. */
+void conc__slot_hear(struct conc__process_pool *p, struct conc__brood *b,
+    const struct conc__control *m, int fds[CONC__SPAWNED_FDS]);
+/* It is dead, as end tells (NULL: nobody knows); its reports are drained. */
+void conc__slot_bury(struct conc__process_pool *p, struct conc__slot *s,
+    const struct conc__process_end *end);
+
+/* feed.c: hand tasks out, as many as can be, and have workers started for the others. */
+void conc__feed(struct conc__process_pool *p);
+/* Is it at a task that runs so long that what stands behind it should go elsewhere? */
+bool conc__slot_stuck(struct conc__slot *s, int64_t now);
+/* Order seq of s is out no more. */
+void conc__slot_forget(struct conc__slot *s, uint64_t seq);
+/* And its task is about to end, though the order may be half written. */
+void conc__slot_cancelled(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
+/* A task of this priority has come: take back what was handed out in advance of a lower one. */
+void conc__preempt(struct conc__process_pool *p, int priority);
+
+/* report.c: take in what the worker reports, as far as it is there; all: surely all of that. */
+void conc__slot_listen(struct conc__process_pool *p, struct conc__slot *s, bool all);
+/* The chunk of errand x has run so many items of its order: take in what they left. */
+void conc__take_items(struct conc__slot *s, struct conc__errand *x, uint64_t n, bool obeyed);
+/*
+ * The worker of a chunk's order has died: take in the items that it ended.  true: those were
+ * all of them, and the order has come back.
+ */
+bool conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
+/* Order seq has come back: cancellers meet its task no more. */
+void conc__process_take_out(struct conc__slot *s, uint64_t seq);
+
+/* dispatcher.c: its thread. */
+void conc__dispatcher_main(void *pool);
+
+/* pool.c, submit.c and shutdown.c: the engine's table; without the lock. */
+void conc__process_counted(conc_executor *ex, uint32_t phase, int64_t ran);
+void conc__process_ended(conc_executor *ex);
+int conc__process_submit(conc_executor *ex, struct conc__task *t, conc_time deadline);
+void conc__process_withdraw(conc_executor *ex, struct conc__task *t);
+int conc__process_revoke(conc_executor *ex, struct conc__task *t);
+int conc__process_kill(conc_executor *ex, struct conc__task *t);
+bool conc__process_begun(conc_executor *ex, struct conc__task *t);
+bool conc__process_retry(conc_executor *ex, struct conc__task *t, int64_t due);
+int conc__process_shutdown(conc_executor *ex, conc_shutdown_how how, conc_time deadline);
+void conc__process_destroy(conc_executor *ex);
+
+/* For tests, without the lock: let the pipes of workers to come hold so much.  0 or a code. */
+int conc__process_pool_pipe_size(conc_executor *ex, size_t size);
+
+#endif

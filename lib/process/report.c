@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reports: what the workers say came of their orders.  Nothing of it is
+ * believed that does not fit what they were told.
+ */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "exec/chunk.h"
+#include "process/pool.h"
+#include <string.h>
+
+/* From now on the task of order seq is ours alone: a canceller comes too late. */
+void
+conc__process_take_out(struct conc__slot *s, uint64_t seq)
+{
+	struct conc__task *t = s->ring[seq % CONC__RING].task;
+
+	conc__slot_forget(s, seq);
+	if (conc__future_hold(&t->future)) {
+		t->claim = NULL;
+		conc__future_let_go(&t->future);
+	}
+}
+
+void
+conc__take_items(struct conc__slot *s, struct conc__errand *x, uint64_t n, bool obeyed)
+{
+	struct conc__chunk *k = (struct conc__chunk *)(uintptr_t)x->task->arg;
+	const struct conc__map *m = k->map;
+	const unsigned char *area = s->page->areas[x->area];
+	const int *codes = (const int *)(area + conc__area_codes(x->items, m->result_size));
+
+	if (n > 0 && m->result_size > 0)
+		memcpy(m->results + k->at * m->result_size, area, n * m->result_size);
+	if (n > 0)
+		k->tries = 0;
+	for (uint64_t i = 0; i < n; i++) {
+		int code = codes[i];
+		conc_exception *e = NULL;
+
+		if (obeyed && i == n - 1) {
+			k->obeyed = !x->hurried;
+			code = x->hurried ? CONC_ETIMELIMIT : code;
+		}
+		if (code != 0 && !k->obeyed && k->exception == NULL)
+			e = conc__exception_make(code, NULL, NULL, NULL);
+		(void)conc__chunk_item_ended(k, code, e);
+	}
+}
+
+/* Order seq, a chunk's, has come back: it has more items to run, or ends so. */
+static void
+go_on(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq, bool on, int64_t ran)
+{
+	struct conc__task *t = s->ring[seq % CONC__RING].task;
+	const struct conc__chunk *k = t->arg;
+
+	conc__process_take_out(s, seq);
+	if (conc__slot_condemned(s, seq)) {
+		conc__process_ending(p, t, CONC__CANCELLED, NULL, ran);
+	} else if (on && k->at < k->end && !k->obeyed) {
+		(void)conc__future_put_back(&t->future, CONC__PENDING);
+		conc__queue_put_back(&p->queue, t);
+	} else {
+		conc__process_ending(p, t, CONC__DONE, NULL, ran);
+	}
+}
+
+bool
+conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
+{
+	struct conc__errand *x = &s->ring[seq % CONC__RING];
+	/* relaxed: the worker is dead */
+	uint64_t done = conc__load_relaxed(&s->page->done);
+
+	conc__take_items(s, x, done < x->items ? done : x->items, false);
+	if (done < x->items)
+		return false;
+	go_on(p, s, seq, true, 0);
+	return true;
+}
+
+/* One of a chunk's items, or some, have been run: r says how many, or how. */
+static void
+chunk_returned(struct conc__process_pool *p, struct conc__slot *s, struct conc__errand *x,
+    const struct conc__report *r, conc_exception *e)
+{
+	struct conc__chunk *k = (struct conc__chunk *)(uintptr_t)x->task->arg;
+	bool obeyed = r->code == -ECANCELED || r->type == CONC__REPORT_CANCELLED;
+	bool on;
+
+	if (x->items > 0) {
+		conc__take_items(s, x, r->item, obeyed && r->item > 0);
+		on = r->item == x->items || x->hurried;
+		on = on && !(k->exception != NULL && k->map->o->stop_on_failure);
+	} else {
+		k->obeyed = obeyed;
+		on = conc__chunk_item_ended(k, obeyed ? -ECANCELED : r->code, e);
+	}
+	go_on(p, s, r->seq, on, r->ran);
+}
+
+/* The payload of a RESULT or ROOM becomes t's result.  Return a code. */
+static int
+receive(struct conc__slot *s, conc_future *f, void *result, const void *payload)
+{
+	const struct conc__report *r = &s->reader.head;
+	void *room;
+
+	if (r->size == 0 && r->type == CONC__REPORT_RESULT)
+		return 0;
+	if (r->size != 0 && payload == NULL)
+		return -ENOMEM;
+	if (r->type == CONC__REPORT_RESULT && (f == NULL || r->size <= CONC__READER_SIZE / 2)) {
+		memcpy(result, payload, r->size);
+		return 0;
+	}
+	room = conc__reader_take(&s->reader);
+	if (room == NULL) {
+		room = conc__malloc(r->size != 0 ? r->size : 1);
+		if (room == NULL)
+			return -ENOMEM;
+		memcpy(room, payload, r->size);
+	}
+	conc__task_take_room((struct conc__task *)f, room, r->size);
+	return 0;
+}
+
+/* A task's report, or that of one item alone.  false: nonsense. */
+static bool
+returned(struct conc__process_pool *p, struct conc__slot *s, const void *payload)
+{
+	const struct conc__report *r = &s->reader.head;
+	struct conc__errand *x = &s->ring[r->seq % CONC__RING];
+	enum conc__claim claim;
+	conc_exception *e = NULL;
+	struct conc__task *t;
+	struct conc__chunk *k = NULL;
+	uint32_t phase = CONC__DONE;
+	int rc = 0;
+
+	/* It is serial: it can only report what it is at. */
+	if (r->seq == 0 || r->seq != conc__slot_at(s))
+		return false;
+	claim = conc__slot_claim(s, r->seq);
+	if (claim != CONC__CLAIM_RUNNING && claim != CONC__CLAIM_ASKED)
+		return false;
+	t = x->task;
+	if (t->fn == conc__chunk_run)
+		k = (struct conc__chunk *)(uintptr_t)t->arg;
+	if ((r->type == CONC__REPORT_DONE || r->type == CONC__REPORT_ITEM_FAILURE) !=
+	    (k != NULL && x->items > 0))
+		return false;
+	switch (r->type) {
+	case CONC__REPORT_ITEM_FAILURE:
+		if (r->item >= x->items || r->code == 0)
+			return false;
+		e = conc__exception_unpack(payload, payload != NULL ? r->size : 0, r->code);
+		if (e == NULL)
+			return false;
+		if (k->exception == NULL) {
+			k->exception = e;
+			k->failed = k->at + r->item;
+		} else {
+			conc_exception_release(e);
+		}
+		return true;
+	case CONC__REPORT_DONE:
+		if (r->item > x->items)
+			return false;
+		break;
+	case CONC__REPORT_RESULT:
+		if (r->size != (k != NULL ? k->map->result_size : t->future.result_size))
+			return false;
+		/* fall through */
+	case CONC__REPORT_ROOM:
+		if (k != NULL && r->type == CONC__REPORT_ROOM)
+			return false;
+		rc = receive(s, k != NULL ? NULL : &t->future,
+		    k != NULL ? k->map->results + k->at * k->map->result_size
+			      : t->future.result,
+		    payload);
+		if (rc != 0)
+			e = conc__exception_make(rc, NULL, NULL, "no memory for the result");
+		break;
+	case CONC__REPORT_FAILURE:
+		e = conc__exception_unpack(payload, payload != NULL ? r->size : 0, r->code);
+		if (e == NULL)
+			return false;
+		break;
+	case CONC__REPORT_CANCELLED:
+		if (claim != CONC__CLAIM_ASKED)
+			return false;
+		phase = CONC__CANCELLED;
+		break;
+	}
+	s->pace = s->pace == 0 ? r->ran : (7 * s->pace + r->ran) / 8;
+	if (k != NULL) {
+		struct conc__report answer = *r;
+
+		if (rc != 0)
+			answer.code = rc;
+		chunk_returned(p, s, x, &answer, e);
+		return true;
+	}
+	if (e != NULL)
+		phase = CONC__FAILED;
+	conc__process_take_out(s, r->seq);
+	if (conc__slot_condemned(s, r->seq)) { /* it was told that it would be cancelled */
+		conc_exception_release(e);
+		e = NULL;
+		phase = CONC__CANCELLED;
+	}
+	conc__process_ending(p, t, phase, e, r->ran);
+	return true;
+}
+
+static bool
+understood(struct conc__process_pool *p, struct conc__slot *s, const void *payload)
+{
+	const struct conc__report *r = &s->reader.head;
+
+	switch (r->type) {
+	case CONC__REPORT_READY:
+		if (s->state == CONC__SLOT_STARTING)
+			conc__slot_ready(p, s);
+		else if (s->state != CONC__SLOT_DYING)
+			return false;
+		return true;
+	case CONC__REPORT_INIT_FAILED:
+		if (s->state != CONC__SLOT_STARTING && s->state != CONC__SLOT_DYING)
+			return false;
+		conc_exception_release(s->init_failure);
+		s->init_failure =
+		    conc__exception_unpack(payload, payload != NULL ? r->size : 0, r->code);
+		return s->init_failure != NULL;
+	}
+	return returned(p, s, payload);
+}
+
+void
+conc__slot_listen(struct conc__process_pool *p, struct conc__slot *s, bool all)
+{
+	int fd = s->fds[CONC__REPORTS_READ];
+	const void *payload;
+	int rc;
+
+	while (!s->deaf && fd >= 0) {
+		rc = all ? conc__reader_drain(&s->reader, fd, &payload)
+			 : conc__reader_next(&s->reader, fd, &payload);
+		if (rc == -EAGAIN)
+			return;
+		if (rc == 1 && understood(p, s, payload))
+			continue;
+		s->deaf = true;
+		if (rc != -EPIPE) /* at the end of the pipe its death will be told of */
+			conc__slot_kill(p, s, CONC__REASON_CORRUPT);
+	}
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC__PROCESS_RUN_H
+#define CONC__PROCESS_RUN_H
+
+/*
+ * How a worker process runs an order.
+ */
+#include "process/wire.h"
+#include "process/worker.h"
+#include <stddef.h>
+
+struct conc__runner {
+	const struct conc__zygote_plan *plan;
+	struct conc__page *page; /* this worker's */
+	int reports;             /* its end of the report pipe */
+	int pid;                 /* this process, unless a task has forked */
+	_Alignas(max_align_t) unsigned char small[1024]; /* a small result */
+};
+
+/*
+ * Claim the order, and if it is not revoked run it and report.  payload is its
+ * argument or arguments, aligned for any type; NULL: there is none, or there
+ * was no memory for it.  name may be NULL.  Return 0, or a code: the report pipe
+ * is at its end.
+ */
+int conc__order_run(struct conc__runner *r, const struct conc__order *o, const void *payload,
+    const char *name);
+
+/*
+ * Call what is the program's: a task, init, fini.  Who leaves it by pthread_exit
+ * ends the process, and so does a child that it forked and that returns here.
+ */
+int conc__run_guarded(const struct conc__runner *r, int (*call)(void *arg), void *arg);
+
+/* Report a failure: e is taken. */
+int conc__report_failure(int fd, const struct conc__report *report, conc_exception *e);
+
+#endif

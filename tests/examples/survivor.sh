@@ -1,0 +1,122 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# survivor.sh PROGRAM: does each task end as it must, in its place, and the
+# program live on?  Numbers that differ from run to run, of processes, times and
+# memory, are not looked at.
+set -eu
+
+program=$(realpath "$1")
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir"
+checks=0 failed=0
+# shellcheck disable=SC3045 # dash, bash and busybox have it
+ulimit -c 0 # crashes that are meant leave no core files
+
+# check WHAT COMMAND...: the command must succeed.
+check() {
+	what=$1
+	shift
+	checks=$((checks + 1))
+	"$@" >said 2>&1 || { echo "failed: $what"; cat said; failed=1; }
+}
+
+# run ARGUMENT...: leave what it prints in out and err, its status in $status.
+run() {
+	status=0
+	"$program" "$@" >out 2>err || status=$?
+}
+
+# told ROUNDS: the outcomes that there must be, without messages.
+told() {
+	round=0
+	while [ $round -lt "$1" ]; do
+		cat <<-END
+			square: done: 4
+			segfault: CONC_ECRASHED
+			square: done: 9
+			abort: CONC_ECRASHED
+			hang: CONC_ETIMELIMIT
+			square: done: 16
+			spin: CONC_ETIMELIMIT
+			exit 0: CONC_ECRASHED
+			exit 3: CONC_ECRASHED
+			square: done: 25
+			killed: CONC_ECRASHED
+			leak: ENOMEM
+			leak blindly: CONC_ECRASHED
+			fail: ENOENT
+			square: done: 36
+			flaky: done: $((round * round))
+			square: done: 64
+		END
+		round=$((round + 1))
+	done
+}
+
+# good ROUNDS ARGUMENT...: a run in which all goes as it must.
+good() {
+	rounds=$1
+	shift
+	run "$@"
+	skipped='' each=17
+	told "$rounds" >expected
+	if grep -q '^left out, since it is built with a sanitizer' out; then
+		skipped=', no limit of memory: sanitizers need more' each=15
+		sed '/^leak/d' expected >expected.less
+		mv expected.less expected
+	fi
+	sed -n '/^[a-z 03]*: done: /p; s/^\([a-z 03]*: [A-Z_]*\): .*/\1/p' out >seen
+	check "status of '$*'" [ "$status" -eq 0 ]
+	check "outcomes of '$*'" diff expected seen
+	check "causes of '$*'" [ "$(grep -c '^    because: no /etc/squares.conf$' out)" = "$rounds" ]
+	check "the end of '$*'" [ "$(tail -n 1 out)" = \
+	    "Tasks done: $((rounds * 7)) of $((rounds * each))" ]
+	check "silence on standard error of '$*'" [ ! -s err ]
+}
+
+# story TASK PATTERN: what its message says of the death.
+story() {
+	check "the story of $1" grep "^$1: CONC_E[A-Z]*: .*$2" out
+}
+
+good 1
+story segfault 'SIGSEGV'
+story abort 'SIGABRT'
+story 'exit 0' 'exit'
+story 'exit 3' 'exit.*3'
+story killed 'SIGKILL'
+story hang 'worker'
+story spin 'worker'
+good 1 --workers 1
+good 3 --workers 8 --rounds 3
+
+# bad MESSAGE ARGUMENT...: a run that is refused.
+bad() {
+	message=$1
+	shift
+	run "$@"
+	check "status of '$*'" [ "$status" -eq 2 ]
+	check "message of '$*'" grep -F -e "$message" err
+	check "silence of '$*'" [ ! -s out ]
+}
+
+bad "'0' is not a number from 1 to" --workers 0
+bad "'1025' is not a number from 1 to" --workers 1025
+bad "'x' is not a number" --rounds x
+bad 'usage:' surplus
+bad 'usage:' --unknown
+
+run --help
+check 'status of --help' [ "$status" -eq 0 ]
+check 'text of --help' grep -q '^usage:' out
+if [ -w /dev/full ]; then
+	status=0
+	"$program" >/dev/full 2>err || status=$?
+	check 'a full disk: status' [ $status -eq 1 ]
+	check 'a full disk: message' grep 'cannot write' err
+fi
+
+echo "survivor: $checks checks$skipped"
+exit $failed
