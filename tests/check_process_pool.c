@@ -153,7 +153,7 @@ START_TEST(what_a_task_knows_of_itself)
 {
 	char name[8] = "pics", task[8] = "resize";
 	conc_executor *pool = PROCESSES(.workers = 1, .name = name, .nice = 3);
-	struct self self;
+	struct self self = {0};
 	conc_future *f;
 
 	memset(name, 'x', sizeof name - 1); /* it was copied */

@@ -56,6 +56,9 @@ conc__channel_send(int fd, const void *message, size_t size, const int *fds, siz
 
 	if (size == 0 || n > CONC__CHANNEL_FDS)
 		return -EINVAL;
+	conc__fault_point();
+	if (n > 0 && conc__fault())
+		return -ETOOMANYREFS;
 	if (n > 0) {
 		memset(&beside, 0, sizeof beside);
 		beside.head.cmsg_level = SOL_SOCKET;
@@ -111,6 +114,7 @@ conc__channel_receive(int fd, void *message, size_t size, int *fds, size_t most,
 #ifndef __APPLE__
 	flags = MSG_CMSG_CLOEXEC;
 #endif
+	conc__fault_point();
 	do { /* ECONNRESET says but once that the other end left messages unread */
 		m = (struct msghdr){.msg_iov = &part,
 		    .msg_iovlen = 1,

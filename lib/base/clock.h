@@ -2,6 +2,7 @@
 #ifndef CONC__CLOCK_H
 #define CONC__CLOCK_H
 
+#include "base/fault.h"
 #include <conc/time.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@ conc__now(void)
 {
 	struct timespec t;
 
+	conc__fault_point();
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }

@@ -34,6 +34,7 @@ conc__cpu_alarm(int64_t ns)
 	struct itimerspec when = {.it_value = conc__timespec(ns)};
 	int rc = 0;
 
+	conc__fault_point();
 	if (owner != getpid())
 		rc = ns > 0 ? make_timer() : 0;
 	if (rc == 0 && owner == getpid() && timer_settime(timer, 0, &when, NULL) != 0)

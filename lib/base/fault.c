@@ -1,43 +1,99 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The counter of calls that can fail, for tests.  It is set while one thread
- * runs, so nothing is ordered by it.
+ * The counter of calls that can fail, for tests.  All processes share it; it is
+ * set while none runs that it concerns, so nothing is ordered by it.
  */
 #include "base/fault.h"
 
 #ifdef CONC_FAULT
 
 #include "base/atomic.h"
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-static conc__atomic_u32 calls;   /* seen since armed */
-static conc__atomic_u32 failing; /* the number of the call that fails; 0: none */
-static conc__atomic_u32 onwards; /* all after it fail as well */
+static struct counter {
+	conc__atomic_u32 calls;   /* seen since armed */
+	conc__atomic_u32 failing; /* the number of the call that fails; 0: none */
+	conc__atomic_u32 how;
+	conc__atomic_u32 role;    /* whose calls are counted */
+} *counter; /* NULL until armed first */
+
+static uint32_t role; /* of this process */
+
+/* Does it concern this process, in a build where calls fail, or kill? */
+static bool
+counts(bool kill)
+{
+	/* relaxed: set before whom it concerns is started */
+	return counter != NULL && conc__load_relaxed(&counter->role) == role &&
+	    ((conc__load_relaxed(&counter->how) & CONC__FAULT_KILL) != 0) == kill;
+}
+
+static bool
+due(void)
+{
+	/* relaxed: a counter, and what was set before */
+	uint32_t call = conc__add_relaxed(&counter->calls, 1) + 1;
+	uint32_t k = conc__load_relaxed(&counter->failing);
+
+	/* relaxed: as above */
+	return k != 0 &&
+	    (call == k ||
+		(call > k && (conc__load_relaxed(&counter->how) & CONC__FAULT_ONWARDS)));
+}
+
+void
+conc__fault_point(void)
+{
+	if (counts(true) && due())
+		(void)kill(getpid(), SIGKILL);
+}
 
 int
 conc__fault(void)
 {
-	/* relaxed: a counter; set before the threads that it concerns are started */
-	uint32_t call = conc__add_relaxed(&calls, 1) + 1;
-	uint32_t k = conc__load_relaxed(&failing);
+	conc__fault_point();
+	return counts(false) && due();
+}
 
-	/* relaxed: as above */
-	return k != 0 && (call == k || (call > k && conc__load_relaxed(&onwards)));
+void
+conc__fault_descend(void)
+{
+	role++;
+}
+
+void
+conc__fault_arm_role(enum conc__fault_role whose, int how, uint32_t k)
+{
+	if (counter == NULL) {
+		void *p = mmap(NULL, sizeof *counter, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED)
+			return; /* nothing is counted then, which tests will find */
+		counter = p;
+	}
+	/* relaxed: no process that it concerns runs now */
+	conc__store_relaxed(&counter->calls, 0);
+	conc__store_relaxed(&counter->failing, k);
+	conc__store_relaxed(&counter->how, (uint32_t)how);
+	conc__store_relaxed(&counter->role, (uint32_t)whose); /* relaxed: as above */
 }
 
 void
 conc__fault_arm(uint32_t k, int persistent)
 {
-	/* relaxed: no thread of the library runs now */
-	conc__store_relaxed(&calls, 0);
-	conc__store_relaxed(&failing, k);
-	conc__store_relaxed(&onwards, persistent != 0);
+	conc__fault_arm_role(
+	    CONC__FAULT_HOST, persistent ? CONC__FAULT_ONWARDS : CONC__FAULT_ONCE, k);
 }
 
 uint32_t
 conc__fault_count(void)
 {
-	/* relaxed: no thread of the library runs now */
-	return conc__load_relaxed(&calls);
+	/* relaxed: no process that it concerns runs now */
+	return counter != NULL ? conc__load_relaxed(&counter->calls) : 0;
 }
 
 #endif

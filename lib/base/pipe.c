@@ -60,16 +60,20 @@ conc__nonblocking(int fd)
 int64_t
 conc__read(int fd, void *buf, size_t size)
 {
-	ssize_t got = read(fd, buf, size < SSIZE_MAX ? size : SSIZE_MAX);
+	ssize_t got;
 
+	conc__fault_point();
+	got = read(fd, buf, size < SSIZE_MAX ? size : SSIZE_MAX);
 	return got >= 0 ? got : -errno;
 }
 
 int64_t
 conc__write_held(int fd, const void *buf, size_t size)
 {
-	ssize_t put = write(fd, buf, size < SSIZE_MAX ? size : SSIZE_MAX);
+	ssize_t put;
 
+	conc__fault_point();
+	put = write(fd, buf, size < SSIZE_MAX ? size : SSIZE_MAX);
 	return put >= 0 ? put : -errno;
 }
 
@@ -106,6 +110,7 @@ conc__write(int fd, const void *buf, size_t size)
 int
 conc__close(int fd)
 {
+	conc__fault_point();
 	/* After EINTR the descriptor is gone, or is in the kernel's hands: both are done. */
 	return close(fd) == 0 || errno == EINTR ? 0 : -errno;
 }
@@ -135,6 +140,7 @@ conc__poll(struct conc__poll *p, size_t n, conc_time deadline)
 	struct pollfd few[32], *fds = few;
 	int rc;
 
+	conc__fault_point();
 	if (n > sizeof few / sizeof few[0]) {
 		fds = n <= SIZE_MAX / sizeof *fds ? conc__malloc(n * sizeof *fds) : NULL;
 		if (fds == NULL)

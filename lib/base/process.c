@@ -26,6 +26,7 @@ conc__process_start(int (*entry)(void *arg), void *arg)
 	pid = fork();
 	if (pid != 0)
 		return pid > 0 ? (int)pid : -errno;
+	conc__fault_descend();
 	self = conc__self();
 	conc_exception_release(self->caught);
 	*self = (struct conc__self){0};
@@ -51,6 +52,7 @@ reap(pid_t pid, struct conc__process_end *end, int block)
 	int status;
 	pid_t got;
 
+	conc__fault_point();
 	got = wait4(pid, &status, block ? 0 : WNOHANG, &usage);
 	if (got <= 0)
 		return got < 0 ? -errno : 0;
@@ -87,6 +89,7 @@ conc__process_signal(int pid, int signal)
 {
 	if (pid <= 0) /* to kill these are groups, or all processes */
 		return -EINVAL;
+	conc__fault_point();
 	return kill(pid, signal) == 0 ? 0 : -errno;
 }
 
@@ -95,12 +98,14 @@ conc__process_signal_group(int pid, int signal)
 {
 	if (pid <= 1) /* to kill -1 is all processes */
 		return -EINVAL;
+	conc__fault_point();
 	return kill(-pid, signal) == 0 ? 0 : -errno;
 }
 
 int
 conc__process_id(void)
 {
+	conc__fault_point();
 	return (int)getpid();
 }
 

@@ -258,6 +258,7 @@ conc__process_settle(const struct conc__process_rules *r)
 {
 	int rc;
 
+	conc__fault_point();
 	settle_signals();
 	rc = settle_family(r);
 	if (rc == 0 && r->close_fds)
@@ -274,5 +275,6 @@ conc__process_settle(const struct conc__process_rules *r)
 void
 conc__stdio_flush(void)
 {
+	conc__fault_point();
 	(void)fflush(stdout);
 }

@@ -103,12 +103,16 @@ conc__process_drop_broods(struct conc__process_pool *p)
 }
 
 bool
-conc__brood_empty(const struct conc__brood *b)
+conc__brood_quiet(const struct conc__brood *b)
 {
-	if (b->live > 0)
-		return false;
 	for (int i = 0; i < b->n; i++)
-		if (b->slots[i].out > 0) /* a canceller is about to forget one */
+		if (b->slots[i].out > 0)
 			return false;
 	return true;
+}
+
+bool
+conc__brood_empty(const struct conc__brood *b)
+{
+	return b->live == 0 && conc__brood_quiet(b);
 }

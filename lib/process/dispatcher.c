@@ -57,7 +57,10 @@ overdue(struct conc__slot *s, conc_time *until)
 		sooner(until, conc__later((int64_t)began, x->limit));
 		return false;
 	}
-	return x->items == 0 || hurry(s, x, seq, done);
+	if (x->items == 0 || hurry(s, x, seq, done))
+		return true;
+	sooner(until, conc__later(now, x->limit)); /* it is at another item, just begun */
+	return false;
 }
 
 /* Should what s is at be killed?  Else note when it may be past its limit. */
@@ -137,8 +140,12 @@ renew(struct conc__process_pool *p)
 		}
 	}
 	if ((p->brood != NULL && !p->brood->retiring) || p->broken != NULL ||
-	    p->queue.count == 0 || p->respawn > conc__now())
+	    p->queue.count == 0)
 		return;
+	if (p->respawn > conc__now()) {
+		p->postponed = true;
+		return;
+	}
 	rc = conc__process_new_brood(p);
 	if (rc == 0)
 		return;
@@ -185,7 +192,8 @@ gather(struct conc__process_pool *p, conc_time *until)
 		if (!b->gone)
 			add(p, &n, b->zygote.control, wanted, b, NULL);
 	}
-	if (idle && ahead) /* then there may be something to take back */
+	/* Then there may be something to take back. */
+	if (ahead && (idle || conc__process_free_slot(p) != NULL))
 		sooner(until, conc__later(conc__now(), CONC__LONG));
 	if (p->look_again != 0) {
 		sooner(until, p->look_again);
@@ -249,11 +257,12 @@ tend_all(struct conc__process_pool *p)
 			tend(p, &b->slots[i], &until);
 	if (p->mode >= CONC__PROCESS_CANCEL)
 		conc__process_flush(p, NULL);
+	p->postponed = false;
 	renew(p);
 	conc__queue_move_due(&p->queue); /* else, without a worker, they would stay due */
 	conc__feed(p);
 	sooner(&until, conc__queue_due(&p->queue));
-	if (p->queue.count > 0 && p->respawn > conc__now())
+	if (p->postponed)
 		sooner(&until, p->respawn);
 	return until;
 }
@@ -263,8 +272,9 @@ finished(const struct conc__process_pool *p)
 {
 	if (p->mode == CONC__PROCESS_OPEN || p->unfinished > 0)
 		return false;
+	/* Without a fini to run, the zygote's end is that of its workers. */
 	for (const struct conc__brood *b = p->brood; b != NULL; b = b->next)
-		if (!conc__brood_empty(b))
+		if (p->options.fini != NULL ? !conc__brood_empty(b) : !conc__brood_quiet(b))
 			return false;
 	return true;
 }

@@ -22,7 +22,7 @@ _Static_assert(MOST_CREDIT < CONC__RING, "credit fits into the ring");
 static int
 credit(const struct conc__slot *s)
 {
-	int64_t n = s->pace > 0 ? ADVANCE / s->pace : MOST_CREDIT / 4;
+	int64_t n = s->pace > 0 ? ADVANCE / s->pace : 0;
 
 	return n < LEAST_CREDIT ? LEAST_CREDIT : n > MOST_CREDIT ? MOST_CREDIT : (int)n;
 }
@@ -34,16 +34,13 @@ has_room(const struct conc__process_pool *p, struct conc__slot *s, int most)
 	int limit = p->options.tasks_per_worker;
 
 	if (s->state != CONC__SLOT_READY || conc__slot_unwanted(p, s) || s->out >= most ||
-	    (limit > 0 && s->tasks >= limit) || s->writer.left > 0)
+	    (s->out > 0 && s->out >= credit(s)) || (limit > 0 && s->tasks >= limit) ||
+	    s->writer.left > 0)
 		return false;
 	while (s->oldest <= s->sent && s->ring[s->oldest % CONC__RING].task == NULL)
 		s->oldest++;
-	/*
-	 * acquire: pairs with the worker's store: it has read the claim of that order, and
-	 * its place in the ring may be used again
-	 */
-	return s->sent - conc__load_acquire(&s->page->taken) < CONC__RING &&
-	    s->sent - s->oldest + 1 < CONC__RING;
+	/* A revoked order's claim may be used anew before it is read: its seq is another. */
+	return s->sent - s->oldest + 1 < CONC__RING;
 }
 
 bool
@@ -56,20 +53,23 @@ conc__slot_stuck(struct conc__slot *s, int64_t now)
 	    now - (int64_t)conc__load_relaxed(&s->page->began) > CONC__LONG;
 }
 
-/* The worker with the fewest orders out that may have one more; NULL: none. */
+/*
+ * The worker with the fewest orders out that may have one more, if it has less
+ * than most; NULL: none.
+ */
 static struct conc__slot *
-choose(const struct conc__process_pool *p, bool ahead)
+choose(const struct conc__process_pool *p, int most)
 {
 	struct conc__slot *best = NULL;
 	struct conc__brood *b = p->brood;
-	int64_t now = ahead ? conc__now() : 0;
+	int64_t now = most > 1 ? conc__now() : 0;
+	int n = b == NULL ? 0 : b->n < p->target ? b->n : p->target;
 
-	for (int i = 0; b != NULL && i < b->n && (best == NULL || best->out > 0); i++) {
+	for (int i = 0; i < n && (best == NULL || best->out > 0); i++) {
 		struct conc__slot *s = &b->slots[i];
 
-		if (has_room(p, s, ahead ? credit(s) : 1) &&
-		    (best == NULL || s->out < best->out) &&
-		    !(ahead && conc__slot_stuck(s, now)))
+		if (has_room(p, s, most) && (best == NULL || s->out < best->out) &&
+		    (s->out == 0 || !conc__slot_stuck(s, now)))
 			best = s;
 	}
 	return best;
@@ -157,6 +157,10 @@ hand(struct conc__process_pool *p, struct conc__slot *s, struct conc__task *t)
 		return 0; /* somebody else has won it, finds it nowhere, and ends it */
 	x->task = t;
 	(void)conc__writer_put(&s->writer, &o, arg, o.size - o.name_size, name);
+	if (s->writer.left > 0 && !s->wide && p->pipe_size == 0) {
+		conc__pipe_widen(s->fds[CONC__TASKS_WRITE]);
+		s->wide = true;
+	}
 	x->borrowed = arg;
 	x->sent = conc__now();
 	/* relaxed: whoever queued t is done with it */
@@ -201,30 +205,36 @@ conc__preempt(struct conc__process_pool *p, int priority)
 	}
 }
 
-/* Feed one task; false: there is none, or no worker for it. */
+/*
+ * Feed one worker that has less than most out, but leave so many tasks in the
+ * queue; false: there are no more, or there is no such worker.
+ */
 static bool
-feed_one(struct conc__process_pool *p, bool ahead, struct conc__slot **fed)
+feed_one(struct conc__process_pool *p, int most, size_t leave, struct conc__slot **fed)
 {
-	struct conc__slot *s = choose(p, ahead);
+	struct conc__slot *s = p->queue.count > leave ? choose(p, most) : NULL;
+	size_t share = 1 + (most > 1 ? p->queue.count / (2 * (size_t)p->target) : 0);
 	struct conc__task *t;
 
-	if (s == NULL || (t = conc__queue_pop(&p->queue, true)) == NULL)
+	if (s == NULL)
 		return false;
 	if (*fed != NULL && *fed != s)
 		flush(p, *fed);
 	*fed = s;
-	if (hand(p, s, t) != 0) {
-		conc__queue_put_back(&p->queue, t);
-		return false;
+	for (; share > 0 && p->queue.count > leave && has_room(p, s, most); share--) {
+		t = conc__queue_pop(&p->queue, true);
+		if (t == NULL)
+			return false;
+		if (hand(p, s, t) != 0) {
+			conc__queue_put_back(&p->queue, t);
+			return false;
+		}
 	}
-	if (p->blocked > 0)
-		conc__condition_signal(&p->room);
 	return true;
 }
 
-/* Is a worker missing that may be started? */
-static struct conc__slot *
-free_slot(const struct conc__process_pool *p)
+struct conc__slot *
+conc__process_free_slot(const struct conc__process_pool *p)
 {
 	struct conc__brood *b = p->brood;
 
@@ -237,7 +247,7 @@ free_slot(const struct conc__process_pool *p)
 	return NULL;
 }
 
-/* An idle worker, and another with a long task before others that wait: take those back. */
+/* A worker is idle, or to be had, and another's long task stands before others: take those. */
 static void
 steal(struct conc__process_pool *p)
 {
@@ -247,34 +257,68 @@ steal(struct conc__process_pool *p)
 	for (int i = 0; i < b->n; i++)
 		if (b->slots[i].out > 1 && (victim == NULL || b->slots[i].out > victim->out))
 			victim = &b->slots[i];
-	if (victim != NULL && choose(p, false) != NULL &&
+	if (victim != NULL && (choose(p, 1) != NULL || conc__process_free_slot(p) != NULL) &&
 	    conc__slot_stuck(victim, conc__now()))
 		conc__slot_take_back(p, victim);
+}
+
+/* Have workers started for the tasks that wait. */
+static void
+spawn(struct conc__process_pool *p)
+{
+	/*
+	 * The zygote forks one after the other: by the time the next one is there, those
+	 * before it may have done all that there is.  But an init may take long.
+	 */
+	size_t most = p->options.init != NULL ? (size_t)p->target : 2;
+	struct conc__slot *s;
+
+	while ((size_t)p->starting < most && p->queue.count > (size_t)p->starting &&
+	    (s = conc__process_free_slot(p)) != NULL) {
+		if (p->respawn > conc__now()) {
+			p->postponed = true;
+			return;
+		}
+		conc__slot_spawn(p, s);
+	}
 }
 
 void
 conc__feed(struct conc__process_pool *p)
 {
-	struct conc__slot *fed = NULL, *s;
+	/* What is far ahead is the dispatcher's: when reports come it sends many at once. */
+	int most = conc__self()->executor == p ? MOST_CREDIT : LEAST_CREDIT;
+	struct conc__slot *fed = NULL;
 
-	while (feed_one(p, false, &fed))
+	while (feed_one(p, 1, 0, &fed))
 		continue;
 	if (p->queue.first == NULL && p->brood != NULL) {
 		steal(p);
-		while (feed_one(p, false, &fed))
+		while (feed_one(p, 1, 0, &fed))
 			continue;
 	}
-	while (p->queue.count > (size_t)p->starting && (s = free_slot(p)) != NULL &&
-	    p->respawn <= conc__now())
-		conc__slot_spawn(p, s);
-	while (p->queue.count > (size_t)p->starting && feed_one(p, true, &fed))
+	spawn(p);
+	while (feed_one(p, most, (size_t)p->starting, &fed))
 		continue;
 	if (fed != NULL)
 		flush(p, fed);
 	/* A zygote, and what waits for its time, are the dispatcher's. */
-	if (p->queue.count > 0 &&
-	    (p->brood == NULL || p->brood->retiring || p->respawn > conc__now()))
+	if (p->queue.count > 0 && (p->brood == NULL || p->brood->retiring || p->postponed))
 		conc__process_ring(p);
+	if (p->blocked > 0 && conc__process_waiting(p) < p->options.queue_limit)
+		conc__condition_broadcast(&p->room);
+}
+
+size_t
+conc__process_waiting(const struct conc__process_pool *p)
+{
+	size_t n = p->queue.count;
+
+	for (const struct conc__brood *b = p->brood; b != NULL; b = b->next)
+		for (int i = 0; i < b->n; i++)
+			if (b->slots[i].out > 1) /* in advance */
+				n += (size_t)b->slots[i].out - 1;
+	return n;
 }
 
 void

@@ -28,7 +28,7 @@
 #include "base/atomic.h"
 #include <stddef.h>
 
-enum { CONC__RING = 64 };          /* orders in a task pipe, read or not counted by taken */
+enum { CONC__RING = 64 };          /* orders out at a time, and not revoked */
 enum { CONC__AREAS = 2 };          /* chunk orders that a worker may have at a time */
 enum { CONC__AREA_SIZE = 64 * 1024 };
 
@@ -41,8 +41,6 @@ enum conc__claim {
 };
 
 struct conc__page {
-	/* the seq of the last order that the worker has read, claimed or skipped; its own */
-	conc__atomic_u64 taken;
 	/* conc__now() when what it runs began, task or item; written before the claim and
 	 * before done is raised; its own */
 	conc__atomic_u64 began;

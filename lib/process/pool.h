@@ -76,6 +76,7 @@ struct conc__slot {
 	int pid;
 	bool untold;                  /* the zygote is still to be told to spawn, or to kill */
 	int fds[CONC__SPAWNED_FDS];   /* -1: none */
+	bool wide;                    /* the task pipe has been widened */
 	bool deaf;                    /* the report pipe is at its end, or not to be believed */
 	struct conc__reader reader;
 	struct conc__writer writer;
@@ -141,6 +142,7 @@ struct conc__process_pool {
 	int64_t idle_since;
 	int64_t respawn;             /* no spawn before then, conc__now() */
 	int64_t respawn_pause;
+	bool postponed;              /* until then: something is missing */
 	int64_t look_again;          /* memory ran out: try again then; or 0 */
 	uint64_t incarnations;
 
@@ -237,6 +239,8 @@ void conc__process_free(struct conc__process_pool *p);
 /* brood.c: a zygote and its slots. */
 int conc__brood_create(struct conc__brood **b, const struct conc__process_pool *p, int slots);
 void conc__brood_destroy(struct conc__brood *b);
+/* Is no order out, nor a canceller about to forget one?  And is no process left? */
+bool conc__brood_quiet(const struct conc__brood *b);
 bool conc__brood_empty(const struct conc__brood *b);
 /* Make one the pool's current one; the former retires. */
 int conc__process_new_brood(struct conc__process_pool *p);
@@ -263,6 +267,10 @@ void conc__slot_bury(struct conc__process_pool *p, struct conc__slot *s,
 
 /* feed.c: hand tasks out, as many as can be, and have workers started for the others. */
 void conc__feed(struct conc__process_pool *p);
+/* How many tasks wait, in the queue or behind others at a worker. */
+size_t conc__process_waiting(const struct conc__process_pool *p);
+/* May one more worker be started?  Its slot, or NULL. */
+struct conc__slot *conc__process_free_slot(const struct conc__process_pool *p);
 /* Is it at a task that runs so long that what stands behind it should go elsewhere? */
 bool conc__slot_stuck(struct conc__slot *s, int64_t now);
 /* Order seq of s is out no more. */

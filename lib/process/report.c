@@ -22,6 +22,16 @@ conc__process_take_out(struct conc__slot *s, uint64_t seq)
 	}
 }
 
+static bool
+all_zero(const int *codes, uint64_t n)
+{
+	int any = 0;
+
+	for (uint64_t i = 0; i < n; i++)
+		any |= codes[i];
+	return any == 0;
+}
+
 void
 conc__take_items(struct conc__slot *s, struct conc__errand *x, uint64_t n, bool obeyed)
 {
@@ -34,6 +44,12 @@ conc__take_items(struct conc__slot *s, struct conc__errand *x, uint64_t n, bool 
 		memcpy(m->results + k->at * m->result_size, area, n * m->result_size);
 	if (n > 0)
 		k->tries = 0;
+	if (all_zero(codes, n)) { /* as nearly always */
+		if (k->codes != NULL)
+			memset(k->codes + (k->at - k->begin), 0, n * sizeof *codes);
+		k->at += n;
+		return;
+	}
 	for (uint64_t i = 0; i < n; i++) {
 		int code = codes[i];
 		conc_exception *e = NULL;

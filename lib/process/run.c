@@ -4,6 +4,7 @@
  */
 #include "process/run.h"
 #include "base/clock.h"
+#include "base/fork.h"
 #include "base/memory.h"
 #include "base/self.h"
 #include "base/thread.h"
@@ -21,6 +22,20 @@ struct run {
 	void *result;
 };
 
+/* Larger ones are not kept. */
+#define KEPT ((size_t)16 << 20)
+
+void *
+conc__block_fit(struct conc__block *b, size_t size)
+{
+	if (b->size < size || b->size > KEPT) {
+		conc__free(b->p);
+		b->p = conc__malloc(size);
+		b->size = b->p != NULL ? size : 0;
+	}
+	return b->p;
+}
+
 static void
 leave(void *arg)
 {
@@ -33,7 +48,7 @@ conc__run_guarded(const struct conc__runner *r, int (*call)(void *arg), void *ar
 {
 	int rc = conc__guard(call, leave, arg);
 
-	if (conc__process_id() != r->pid)
+	if (conc__forked(r->generation)) /* its child has come back here */
 		conc__process_exit(0);
 	conc__stdio_flush();
 	return rc;
@@ -149,54 +164,121 @@ run_task(struct run *run, const void *arg, void *room, int64_t began)
 			report.size = o->result_size;
 			payload = room;
 		}
+		if (report.size > CONC__WRITER_SIZE && !run->runner->wide) {
+			conc__pipe_widen(run->runner->reports);
+			run->runner->wide = true;
+		}
 		rc = conc__report_write(run->runner->reports, &report, payload);
 	}
 	conc__free(frame->room);
 	return rc;
 }
 
+/* A chunk, while its items run. */
+struct chunk {
+	struct run run;
+	const unsigned char *args;
+	int *codes;               /* in the area */
+	struct conc__report done; /* item: how many have ended */
+	int64_t now;              /* when the item began, if anybody asks */
+	int rc;                   /* of the report pipe */
+};
+
+/* The item has ended with code, and its result is in the area: raise done. */
+static void
+raise_done(struct chunk *c, int code)
+{
+	struct conc__page *page = c->run.runner->page;
+
+	c->codes[c->done.item++] = code;
+	if (c->run.order->time_limit <= 0) {
+		/* pairs with the host's load: results and codes so far are there */
+		conc__store_release(&page->done, c->done.item);
+		return;
+	}
+	c->now = conc__now();
+	/* relaxed: the add below orders it */
+	conc__store_relaxed(&page->began, (uint64_t)c->now);
+	/*
+	 * pairs with the host's load, as above; and with its add of nothing, after it has
+	 * asked us to stop: it sees that we go on, or we see that we are asked
+	 */
+	(void)conc__add_acq_rel(&page->done, 1);
+}
+
+/* The item has ended with a code, not 0.  Return whether to go on. */
+static bool
+item_failed(struct chunk *c, int code)
+{
+	const struct conc__order *o = c->run.order;
+	struct conc__report failed = {
+	    .type = CONC__REPORT_ITEM_FAILURE, .seq = o->seq, .item = c->done.item};
+	conc_exception *e = judge(&c->run, &code, conc__now());
+
+	raise_done(c, code); /* first: what it came to must not depend on our living on */
+	if (e == NULL) { /* -ECANCELED: it was asked, and is the last one */
+		c->done.code = code;
+		return false;
+	}
+	failed.code = code;
+	c->rc = conc__report_failure(c->run.runner->reports, &failed, e);
+	conc_clear();
+	return c->rc == 0 && !(o->flags & CONC__STOP_ON_FAILURE);
+}
+
+/* Run them one after the other, all under one guard. */
+static int
+run_items(void *arg)
+{
+	struct chunk *c = arg;
+	struct run *run = &c->run;
+	const struct conc__order *o = run->order;
+	unsigned char *results = run->runner->page->areas[o->area];
+	int64_t cpu_limit = run->runner->plan->cpu_limit;
+	bool on = true;
+
+	c->codes = (int *)(void *)(results + conc__area_codes(o->count, o->result_size));
+	while (on && c->done.item < o->count && !conc__frame_asked(&run->frame)) {
+		size_t i = c->done.item;
+		unsigned char *result = results + i * o->result_size;
+		int code;
+
+		memset(result, 0, o->result_size);
+		if (o->time_limit > 0)
+			run->frame.limit = conc__later(c->now, o->time_limit);
+		if (cpu_limit > 0)
+			(void)conc__cpu_alarm(cpu_limit);
+		code = run->fn(o->arg_size > 0 ? c->args + i * o->arg_size : NULL,
+		    o->result_size > 0 ? result : NULL);
+		if (conc__forked(run->runner->generation))
+			conc__process_exit(0); /* its child has come back here */
+		if (code != 0)
+			on = item_failed(c, code);
+		else
+			raise_done(c, 0);
+	}
+	if (cpu_limit > 0)
+		(void)conc__cpu_alarm(0);
+	return 0;
+}
+
 /* Run a chunk's items, the first of which begins at this time. */
 static int
 run_chunk(struct run *run, const unsigned char *args, int64_t began)
 {
-	const struct conc__order *o = run->order;
-	struct conc__page *page = run->runner->page;
-	struct conc__report done = {.type = CONC__REPORT_DONE, .seq = o->seq};
-	unsigned char *results = page->areas[o->area];
-	int *codes = (int *)(void *)(results + conc__area_codes(o->count, o->result_size));
-	int64_t now = began;
-	int rc = 0;
+	struct conc__self *self = conc__self();
+	struct chunk c = {.run = *run,
+	    .args = args,
+	    .now = began,
+	    .done = {.type = CONC__REPORT_DONE, .seq = run->order->seq}};
 
-	run->frame.item = true;
-	while (rc == 0 && done.item < o->count && !conc__frame_asked(&run->frame)) {
-		struct conc__report failed = {
-		    .type = CONC__REPORT_ITEM_FAILURE, .seq = o->seq, .item = done.item};
-		unsigned char *result = results + done.item * o->result_size;
-		conc_exception *e;
-		int64_t start = now;
-		int code;
-
-		memset(result, 0, o->result_size);
-		code = run_once(run, o->arg_size > 0 ? args + done.item * o->arg_size : NULL,
-		    o->result_size > 0 ? result : NULL, start);
-		now = conc__now();
-		e = judge(run, &code, now);
-		codes[done.item++] = failed.code = code;
-		/* relaxed: the store of done below orders it */
-		conc__store_relaxed(&page->began, (uint64_t)now);
-		/* pairs with the host's load: results and codes so far are there */
-		conc__store_release(&page->done, done.item);
-		if (e != NULL) {
-			failed.ran = now - start;
-			rc = conc__report_failure(run->runner->reports, &failed, e);
-			if (o->flags & CONC__STOP_ON_FAILURE)
-				break;
-		} else {
-			done.code = code; /* -ECANCELED: the last one, for we were asked */
-		}
-	}
-	done.ran = now - began;
-	return rc != 0 ? rc : conc__report_write(run->runner->reports, &done, NULL);
+	c.run.frame.item = true;
+	conc_clear();
+	self->frame = &c.run.frame;
+	(void)conc__run_guarded(run->runner, run_items, &c);
+	self->frame = NULL;
+	c.done.ran = conc__now() - began;
+	return c.rc != 0 ? c.rc : conc__report_write(run->runner->reports, &c.done, NULL);
 }
 
 /* Is the order ours? */
@@ -204,8 +286,6 @@ static bool
 claim(struct conc__page *page, uint64_t seq, int64_t now)
 {
 	uint64_t word = conc__claim_word(seq, CONC__CLAIM_PENDING);
-	bool ours;
-
 	/* relaxed: the claim below orders both */
 	conc__store_relaxed(&page->began, (uint64_t)now);
 	conc__store_relaxed(&page->done, 0); /* relaxed: likewise */
@@ -213,11 +293,8 @@ claim(struct conc__page *page, uint64_t seq, int64_t now)
 	 * pairs with the host's swaps of the same word, of which one wins, and with its
 	 * loads: who sees the claim sees began and done of this order
 	 */
-	ours = conc__cas_acq_rel(&page->claims[seq % CONC__RING], &word,
+	return conc__cas_acq_rel(&page->claims[seq % CONC__RING], &word,
 	    conc__claim_word(seq, CONC__CLAIM_RUNNING));
-	/* pairs with the host's load before it uses the claims of earlier orders anew */
-	conc__store_release(&page->taken, seq);
-	return ours;
 }
 
 int
@@ -225,9 +302,8 @@ conc__order_run(
     struct conc__runner *r, const struct conc__order *o, const void *payload, const char *name)
 {
 	struct run run = {.runner = r, .order = o, .fn = (conc_fn *)(uintptr_t)o->fn};
-	void *room;
+	void *room = r->small;
 	int64_t now = conc__now();
-	int rc;
 
 	if (!claim(r->page, o->seq, now))
 		return 0;
@@ -240,11 +316,9 @@ conc__order_run(
 		run.fn = no_memory;
 	if (o->type == CONC__ORDER_CHUNK)
 		return run_chunk(&run, payload, now);
-	if (o->result_size <= sizeof r->small)
-		return run_task(&run, o->arg_size > 0 ? payload : NULL,
-		    memset(r->small, 0, (size_t)o->result_size), now);
-	room = conc__calloc(1, (size_t)o->result_size);
-	rc = run_task(&run, o->arg_size > 0 ? payload : NULL, room, now);
-	conc__free(room);
-	return rc;
+	if (o->result_size > sizeof r->small)
+		room = conc__block_fit(&r->room, (size_t)o->result_size);
+	if (room != NULL)
+		memset(room, 0, (size_t)o->result_size);
+	return run_task(&run, o->arg_size > 0 ? payload : NULL, room, now);
 }

@@ -9,12 +9,23 @@
 #include "process/worker.h"
 #include <stddef.h>
 
+/* A block that is kept for the next order, for new pages cost more than what is in them. */
+struct conc__block {
+	void *p;
+	size_t size;
+};
+
+/* Let it be of size bytes at least, whatever is in them; NULL: no memory. */
+void *conc__block_fit(struct conc__block *b, size_t size);
+
 struct conc__runner {
 	const struct conc__zygote_plan *plan;
 	struct conc__page *page; /* this worker's */
 	int reports;             /* its end of the report pipe */
-	int pid;                 /* this process, unless a task has forked */
-	_Alignas(max_align_t) unsigned char small[1024]; /* a small result */
+	bool wide;               /* the report pipe has been widened, or must not be */
+	uint32_t generation;     /* of forks: not a child that a task has forked */
+	struct conc__block room; /* for a large result, and */
+	_Alignas(max_align_t) unsigned char small[1024]; /* for a small one */
 };
 
 /*

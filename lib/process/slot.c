@@ -24,7 +24,7 @@ conc__slot_spawn(struct conc__process_pool *p, struct conc__slot *s)
 	s->state = CONC__SLOT_SPAWNING;
 	s->incarnation = ++p->incarnations;
 	s->reason = CONC__REASON_NONE;
-	s->deaf = false;
+	s->deaf = s->wide = false;
 	s->tasks = 0;
 	s->pace = 0;
 	s->brood->live++;
@@ -328,8 +328,6 @@ conc__slot_bury(struct conc__process_pool *p, struct conc__slot *s,
 		fail_running(p, s, seq, end);
 		cost = true;
 	}
-	/* relaxed: the next incarnation is started after this */
-	conc__store_relaxed(&s->page->taken, s->sent);
 	if (s->reason == CONC__REASON_POOR) {
 		without(p, s, -ENOMEM);
 		return;

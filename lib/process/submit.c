@@ -19,7 +19,8 @@ admit(struct conc__process_pool *p, conc_time deadline)
 		if (p->mode >= CONC__PROCESS_CANCEL ||
 		    (p->mode != CONC__PROCESS_OPEN && !inside))
 			return CONC_ESHUTDOWN;
-		if (p->options.queue_limit == 0 || p->queue.count < p->options.queue_limit)
+		if (p->options.queue_limit == 0 ||
+		    conc__process_waiting(p) < p->options.queue_limit)
 			return 0;
 		if (p->options.when_full == CONC_FAIL)
 			return -EAGAIN;
@@ -127,6 +128,7 @@ conc__process_revoke(conc_executor *ex, struct conc__task *t)
 	conc__mutex_lock(&p->lock);
 	conc__slot_cancelled(p, s, seq);
 	conc__feed(p);
+	conc__process_ring(p); /* it may have been the last one that the worker was to do */
 	conc__mutex_unlock(&p->lock);
 	conc__task_end(t, CONC__CANCELLED, NULL, -1);
 	return 0;
@@ -148,12 +150,20 @@ conc__process_kill(conc_executor *ex, struct conc__task *t)
 	struct conc__process_pool *p = (struct conc__process_pool *)ex;
 	struct conc__slot *s = t->slot;
 
+	uint64_t word;
+
 	if (t->claim == NULL) { /* too late: it has come back, and ends now */
 		conc__future_let_go(&t->future);
 		return CONC_ESTATE;
 	}
-	/* release: pairs with conc__slot_condemned; relaxed: it stands still while held */
-	conc__store_release(&s->condemned, conc__load_relaxed(t->claim) >> 2);
+	/* relaxed: it is not PENDING again while held, and its seq stands still */
+	word = conc__load_relaxed(t->claim);
+	if ((word & CONC__CLAIM_STATE) == CONC__CLAIM_PENDING) { /* once more, after a retry */
+		conc__future_let_go(&t->future);
+		return -EAGAIN;
+	}
+	/* release: pairs with conc__slot_condemned */
+	conc__store_release(&s->condemned, word >> 2);
 	conc__bell_ring(p->bell);
 	conc__future_let_go(&t->future);
 	return 0;

@@ -44,6 +44,12 @@ conc__write_whole(int fd, const void *p, size_t size)
 	return 0;
 }
 
+void
+conc__pipe_widen(int fd)
+{
+	(void)conc__pipe_resize(fd, CONC__WIDE);
+}
+
 int
 conc__report_write(int fd, const struct conc__report *r, const void *payload)
 {

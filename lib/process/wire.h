@@ -159,6 +159,13 @@ bool conc__writer_own(struct conc__writer *w);
  */
 int conc__writer_flush(struct conc__writer *w, int fd);
 
+/*
+ * A pipe through which large payloads go should hold more: then its two ends
+ * take turns less often.  Without effect if it may not.
+ */
+enum { CONC__WIDE = 1 << 20 };
+void conc__pipe_widen(int fd);
+
 /* Blocking, until all is through: 0; -EPIPE: end of file, or no reader; or another code. */
 int conc__read_whole(int fd, void *p, size_t size);
 int conc__write_whole(int fd, const void *p, size_t size);

@@ -4,6 +4,7 @@
  * other until it is said BYE, or a pipe is at its end.
  */
 #include "process/worker.h"
+#include "base/fork.h"
 #include "base/memory.h"
 #include "base/raise.h"
 #include "base/self.h"
@@ -19,7 +20,7 @@ struct inlet {
 	int fd;
 	unsigned char *buf; /* of SIZE bytes */
 	size_t begin, end;
-	void *large; /* the last order's payload, if it is none of buf's */
+	struct conc__block large; /* for a payload that buf is too small for */
 };
 enum { SIZE = 64 * 1024, ALIGN = _Alignof(max_align_t) };
 
@@ -52,11 +53,11 @@ want(struct inlet *in, size_t size)
 static int
 take_large(struct inlet *in, size_t size, void **payload)
 {
-	unsigned char *to = size < SIZE_MAX ? conc__malloc(size + 1) : NULL;
+	unsigned char *to = size < SIZE_MAX ? conc__block_fit(&in->large, size + 1) : NULL;
 	size_t have = in->end - in->begin;
 	int rc = 0;
 
-	in->large = *payload = to;
+	*payload = to;
 	if (to != NULL) {
 		memcpy(to, in->buf + in->begin, have);
 		in->begin = in->end;
@@ -80,8 +81,7 @@ next_order(struct inlet *in, struct conc__order *o, void **payload, const char *
 {
 	int rc = want(in, sizeof *o);
 
-	conc__free(in->large);
-	in->large = *payload = NULL;
+	*payload = NULL;
 	*name = NULL;
 	if (rc != 0)
 		return rc;
@@ -177,7 +177,7 @@ conc__worker_main(void *arg)
 	struct conc__runner r = {.plan = plan,
 	    .page = &plan->pages[s->slot],
 	    .reports = s->reports,
-	    .pid = conc__process_id()};
+	    .wide = plan->pipe_size != 0};
 	struct inlet in = {.fd = s->orders};
 	struct conc__self *self = conc__self();
 	struct conc__order o;
@@ -187,6 +187,8 @@ conc__worker_main(void *arg)
 
 	if (rc == -ESRCH)
 		return 1;
+	if (rc == 0)
+		rc = conc__generation(&r.generation);
 	*self = (struct conc__self){.executor = plan, .index = s->slot};
 	in.buf = conc__malloc(SIZE);
 	if (rc == 0 && in.buf == NULL)
@@ -199,7 +201,8 @@ conc__worker_main(void *arg)
 		}
 		rc = conc__order_run(&r, &o, payload, name);
 	}
-	conc__free(in.large);
+	conc__free(r.room.p);
+	conc__free(in.large.p);
 	conc__free(in.buf);
 	conc_clear();
 	return rc != 0;
