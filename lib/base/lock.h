@@ -42,7 +42,8 @@ int conc__condition_init(struct conc__condition *c);
 void conc__condition_destroy(struct conc__condition *c);
 
 void conc__mutex_lock(struct conc__mutex *m);
-bool conc__mutex_try(struct conc__mutex *m); /* take it if that needs no waiting */
+/* Take it if that needs no waiting; whatever its rank. */
+bool conc__mutex_try(struct conc__mutex *m);
 void conc__mutex_unlock(struct conc__mutex *m);
 
 /*

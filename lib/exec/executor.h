@@ -30,6 +30,11 @@ struct conc__engine {
 	int (*revoke)(conc_executor *ex, struct conc__task *t);
 	bool (*begun)(conc_executor *ex, struct conc__task *t);
 	int (*kill)(conc_executor *ex, struct conc__task *t);
+	/*
+	 * A thread that has nothing else to do waits for t, whose future it holds, and lets
+	 * go of: it may do the engine's work meanwhile, until t has ended, or the deadline.
+	 */
+	void (*help)(conc_executor *ex, struct conc__task *t, conc_time deadline);
 	/* t begins to run on this thread, after it waited so long. */
 	void (*began)(conc_executor *ex, int64_t waited);
 	/*

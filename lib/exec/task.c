@@ -131,6 +131,17 @@ task_has_begun(conc_future *f)
 	return begun;
 }
 
+static void
+help_task(conc_future *f, conc_time deadline)
+{
+	conc_executor *ex;
+
+	if (!conc__future_hold(f))
+		return;
+	ex = f->executor;
+	ex->engine->help(ex, (struct conc__task *)f, deadline);
+}
+
 static int
 kill_task(conc_future *f)
 {
@@ -165,6 +176,7 @@ static const struct conc__source process_source = {
     .kill = kill_task,
     .revoke = revoke_task,
     .begun = task_has_begun,
+    .help = help_task,
     .due = due_of_task,
     .hook = hook_of_task,
 };

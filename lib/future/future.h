@@ -77,6 +77,8 @@ struct conc__source {
 	int (*revoke)(conc_future *f);
 	/* f was RUNNING a moment ago: has it begun?  false also if it is RUNNING no more */
 	bool (*begun)(conc_future *f);
+	/* this thread waits for f until the deadline: it may help; f may have ended then */
+	void (*help)(conc_future *f, conc_time deadline);
 	/* f is RUNNING by this thread: take it out of any queue and run it; 0 or -EAGAIN */
 	int (*claim)(conc_future *f);
 	/* f was DELAYED a moment ago: until when, conc__now() */

@@ -85,7 +85,14 @@ conc_future_wait(conc_future *f, conc_time deadline)
 		rc = conc__future_claim(f, deadline, &claimed);
 		if (rc != 0)
 			return rc;
-		if (claimed || !conc__future_watch(f))
+		if (claimed)
+			continue;
+		if (f->source->help != NULL && conc__future_phase(f) == CONC__RUNNING) {
+			f->source->help(f, deadline);
+			if (conc__future_ended(f))
+				return 0;
+		}
+		if (!conc__future_watch(f))
 			continue;
 		/* relaxed: the futex compares it again, the loop acquires */
 		state = conc__load_relaxed(&f->state);

@@ -106,7 +106,7 @@ bool
 conc__brood_quiet(const struct conc__brood *b)
 {
 	for (int i = 0; i < b->n; i++)
-		if (b->slots[i].out > 0)
+		if (b->slots[i].out > 0 || b->slots[i].helped)
 			return false;
 	return true;
 }

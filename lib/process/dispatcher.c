@@ -80,6 +80,10 @@ tend(struct conc__process_pool *p, struct conc__slot *s, conc_time *until)
 	bool over = p->mode != CONC__PROCESS_OPEN && p->unfinished == 0;
 	enum conc__reason why;
 
+	if (s->buried && !s->helped) {
+		conc__slot_bury(p, s, s->end.max_rss >= 0 ? &s->end : NULL);
+		return;
+	}
 	if (s->untold)
 		conc__slot_tell(p, s);
 	switch (s->state) {
@@ -120,7 +124,7 @@ bereave(struct conc__process_pool *p, struct conc__brood *b)
 	b->gone = b->retiring = true;
 	for (int i = 0; i < b->n; i++)
 		if (b->slots[i].state != CONC__SLOT_FREE)
-			conc__slot_bury(p, &b->slots[i], NULL);
+			conc__slot_died(p, &b->slots[i], NULL);
 }
 
 /* A brood that has nobody left goes; without a current one, one is made. */
@@ -172,6 +176,7 @@ gather(struct conc__process_pool *p, conc_time *until)
 {
 	bool idle = false, ahead = false;
 	size_t n = 0;
+	int64_t now;
 
 	add(p, &n, p->bell, CONC__READABLE, NULL, NULL);
 	for (struct conc__brood *b = p->brood; b != NULL; b = b->next) {
@@ -182,7 +187,12 @@ gather(struct conc__process_pool *p, conc_time *until)
 
 			if (s->untold)
 				wanted |= CONC__WRITABLE;
-			if (!s->deaf && s->fds[CONC__REPORTS_READ] >= 0)
+			if (s->lent && !s->helped) {
+				now = conc__now();
+				s->lent = s->lent_until > now;
+				sooner(until, s->lent ? s->lent_until : now);
+			}
+			if (!s->deaf && !s->lent && s->fds[CONC__REPORTS_READ] >= 0)
 				add(p, &n, s->fds[CONC__REPORTS_READ], CONC__READABLE, b, s);
 			if (!conc__writer_empty(&s->writer))
 				add(p, &n, s->fds[CONC__TASKS_WRITE], CONC__WRITABLE, b, s);
@@ -213,7 +223,8 @@ act(struct conc__process_pool *p, const struct conc__poll *poll,
 	struct conc__control m;
 
 	if (s != NULL && (poll->wanted & CONC__READABLE)) {
-		conc__slot_listen(p, s, false);
+		if (!s->helped) /* else a waiter has come meanwhile, who waits for this */
+			conc__slot_listen(p, s, false);
 	} else if (s != NULL) {
 		(void)conc__writer_flush(&s->writer, s->fds[CONC__TASKS_WRITE]);
 	} else if (b != NULL && !b->gone) {
@@ -232,6 +243,7 @@ wait(struct conc__process_pool *p, conc_time until)
 	int ready;
 
 	p->polling = true;
+	p->wakes = until.ns;
 	conc__mutex_unlock(&p->lock);
 	/* woken by workers, zygotes, the bell, and the time */
 	ready = conc__poll(p->polls, n, until);

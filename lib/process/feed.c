@@ -173,6 +173,8 @@ hand(struct conc__process_pool *p, struct conc__slot *s, struct conc__task *t)
 		p->again = true;
 		conc__process_ring(p);
 	}
+	if (s->lent && p->wakes > conc__later(x->sent, CONC__LENT))
+		conc__process_ring(p); /* if no waiter comes it must look in */
 	s->sent = seq;
 	s->out++;
 	s->tasks++;
@@ -303,7 +305,9 @@ conc__feed(struct conc__process_pool *p)
 	if (fed != NULL)
 		flush(p, fed);
 	/* A zygote, and what waits for its time, are the dispatcher's. */
-	if (p->queue.count > 0 && (p->brood == NULL || p->brood->retiring || p->postponed))
+	if ((p->queue.count > 0 &&
+		(p->brood == NULL || p->brood->retiring || p->postponed)) ||
+	    p->ending != NULL)
 		conc__process_ring(p);
 	if (p->blocked > 0 && conc__process_waiting(p) < p->options.queue_limit)
 		conc__condition_broadcast(&p->room);
@@ -322,7 +326,7 @@ conc__process_waiting(const struct conc__process_pool *p)
 }
 
 void
-conc__slot_forget(struct conc__slot *s, uint64_t seq)
+conc__slot_forget(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
 {
 	struct conc__errand *x = &s->ring[seq % CONC__RING];
 
@@ -330,6 +334,8 @@ conc__slot_forget(struct conc__slot *s, uint64_t seq)
 	s->out--;
 	if (x->area >= 0)
 		s->areas &= ~(1u << x->area);
+	if (s->helped) /* who waits there may wait for this one */
+		conc__bell_ring(p->helpers_bell);
 }
 
 void
@@ -338,7 +344,7 @@ conc__slot_cancelled(struct conc__process_pool *p, struct conc__slot *s, uint64_
 	struct conc__errand *x = &s->ring[seq % CONC__RING];
 	struct conc__task *t = x->task;
 
-	conc__slot_forget(s, seq);
+	conc__slot_forget(p, s, seq);
 	if (!conc__writer_borrows(&s->writer, x->borrowed))
 		return;
 	/* Half of it may be in the pipe already, and the rest must follow. */

@@ -108,13 +108,21 @@ conc__process_ending(struct conc__process_pool *p, struct conc__task *t, uint32_
 	else
 		p->last_ending->next = t;
 	p->last_ending = t;
-	if (!may_run_again(t, phase))
-		count(p, phase, ran);
-	conc__process_ring(p);
 }
 
+/* By the dispatcher, with the lock held: count those that are to end. */
 static void
-end(struct conc__process_pool *p, struct conc__task *t)
+count_all(struct conc__process_pool *p)
+{
+	for (const struct conc__task *t = p->ending; t != NULL; t = t->next)
+		if (!may_run_again(t, (uint32_t)t->place))
+			/* relaxed: written under the lock */
+			count(p, (uint32_t)t->place,
+			    (int64_t)conc__load_relaxed(&((struct conc__task *)t)->since));
+}
+
+void
+conc__process_end(struct conc__process_pool *p, struct conc__task *t)
 {
 	conc_exception *e = t->future.exception;
 	uint32_t phase = (uint32_t)t->place;
@@ -128,7 +136,7 @@ end(struct conc__process_pool *p, struct conc__task *t)
 			conc_exception_release(e);
 			return;
 		}
-	} else {
+	} else if (conc__self()->executor == p) {
 		p->counted = true;
 	}
 	conc__task_end(t, phase, e, ran);
@@ -139,11 +147,12 @@ conc__process_end_all(struct conc__process_pool *p)
 {
 	struct conc__task *t = p->ending, *next;
 
+	count_all(p);
 	p->ending = NULL;
 	conc__mutex_unlock(&p->lock);
 	for (; t != NULL; t = next) {
 		next = t->next;
-		end(p, t);
+		conc__process_end(p, t);
 	}
 	conc__mutex_lock(&p->lock);
 	p->unfinished -= p->ended_here;

@@ -88,6 +88,11 @@ struct conc__slot {
 	int64_t tasks;                /* that this incarnation was given */
 	int64_t pace;                 /* how long its tasks run, about, ns */
 	conc_exception *init_failure; /* what it reported */
+	bool lent;                    /* the dispatcher does not poll its reports, */
+	bool helped;                  /* for a waiter does, or did until a moment ago, */
+	int64_t lent_until;           /* and gets it until then */
+	bool buried;                  /* it has died, as end tells, but was helped */
+	struct conc__process_end end;
 	/* the order that conc_future_kill wants killed; set without the lock, future held */
 	conc__atomic_u64 condemned;
 };
@@ -112,6 +117,7 @@ enum conc__process_mode {
 	CONC__PROCESS_KILL,
 };
 
+#define CONC__LENT CONC_US(500) /* a slot stays lent for so long after a waiter */
 #define CONC__LONG CONC_US(300) /* a task that has run for so long holds others up */
 
 /* Whose an entry of what is polled is: a zygote's, or a slot's. */
@@ -148,8 +154,11 @@ struct conc__process_pool {
 
 	struct conc__thread *dispatcher;
 	int bell;
+	int helpers;                 /* waiters at slots' pipes, */
+	int helpers_bell;            /* which calls them away */
 	bool polling;                /* the dispatcher sleeps, or is about to */
 	bool rung;
+	int64_t wakes;               /* when it will at the latest, while it sleeps */
 	bool again;                  /* a limit came in while it was about something */
 	bool ended;                  /* the dispatcher has done its last */
 	bool orphan;                 /* destroyed from inside: the dispatcher frees */
@@ -230,6 +239,8 @@ void conc__process_ending(struct conc__process_pool *p, struct conc__task *t, ui
     conc_exception *e, int64_t ran);
 /* Let go meanwhile: end those. */
 void conc__process_end_all(struct conc__process_pool *p);
+/* Without the lock: end such a one, that this thread took off the list. */
+void conc__process_end(struct conc__process_pool *p, struct conc__task *t);
 /* No worker can be had, because of e, which is taken: fail what is queued, and what comes. */
 void conc__process_break(struct conc__process_pool *p, conc_exception *e);
 /* End all that is queued: cancelled; or failed, with e if that is not NULL. */
@@ -261,7 +272,10 @@ void conc__slot_take_back(struct conc__process_pool *p, struct conc__slot *s);
 /* What the zygote says of it. */
 void conc__slot_hear(struct conc__process_pool *p, struct conc__brood *b,
     const struct conc__control *m, int fds[CONC__SPAWNED_FDS]);
-/* It is dead, as end tells (NULL: nobody knows); its reports are drained. */
+/* It is dead, as end tells; NULL: nobody knows how. */
+void conc__slot_died(struct conc__process_pool *p, struct conc__slot *s,
+    const struct conc__process_end *end);
+/* Drain its reports, see to its tasks, and let it be FREE. */
 void conc__slot_bury(struct conc__process_pool *p, struct conc__slot *s,
     const struct conc__process_end *end);
 
@@ -274,7 +288,7 @@ struct conc__slot *conc__process_free_slot(const struct conc__process_pool *p);
 /* Is it at a task that runs so long that what stands behind it should go elsewhere? */
 bool conc__slot_stuck(struct conc__slot *s, int64_t now);
 /* Order seq of s is out no more. */
-void conc__slot_forget(struct conc__slot *s, uint64_t seq);
+void conc__slot_forget(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
 /* And its task is about to end, though the order may be half written. */
 void conc__slot_cancelled(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
 /* A task of this priority has come: take back what was handed out in advance of a lower one. */
@@ -290,7 +304,10 @@ void conc__take_items(struct conc__slot *s, struct conc__errand *x, uint64_t n, 
  */
 bool conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
 /* Order seq has come back: cancellers meet its task no more. */
-void conc__process_take_out(struct conc__slot *s, uint64_t seq);
+void conc__process_take_out(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
+
+/* help.c, without the lock, t's future held: a waiter for t does what the dispatcher would. */
+void conc__process_help(conc_executor *ex, struct conc__task *t, conc_time deadline);
 
 /* dispatcher.c: its thread. */
 void conc__dispatcher_main(void *pool);

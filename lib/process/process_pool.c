@@ -82,6 +82,7 @@ static const struct conc__engine process_engine = {
     .revoke = conc__process_revoke,
     .begun = conc__process_begun,
     .kill = conc__process_kill,
+    .help = conc__process_help,
     .counted = conc__process_counted,
     .ended = conc__process_ended,
     .retry = conc__process_retry,
@@ -161,6 +162,11 @@ start(struct conc__process_pool *p)
 	p->bell = conc__bell();
 	if (p->bell < 0)
 		return p->bell;
+	p->helpers_bell = conc__bell();
+	if (p->helpers_bell < 0) {
+		(void)conc__close(p->bell);
+		return p->helpers_bell;
+	}
 	/* First the zygote: it should have one thread to copy, not two. */
 	rc = conc__process_more_polls(p) ? conc__process_new_brood(p) : -ENOMEM;
 	if (rc == 0) {
@@ -171,6 +177,7 @@ start(struct conc__process_pool *p)
 	}
 	if (rc != 0) {
 		conc__process_drop_broods(p);
+		(void)conc__close(p->helpers_bell);
 		(void)conc__close(p->bell);
 	}
 	return rc;

@@ -11,11 +11,11 @@
 
 /* From now on the task of order seq is ours alone: a canceller comes too late. */
 void
-conc__process_take_out(struct conc__slot *s, uint64_t seq)
+conc__process_take_out(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
 {
 	struct conc__task *t = s->ring[seq % CONC__RING].task;
 
-	conc__slot_forget(s, seq);
+	conc__slot_forget(p, s, seq);
 	if (conc__future_hold(&t->future)) {
 		t->claim = NULL;
 		conc__future_let_go(&t->future);
@@ -71,7 +71,7 @@ go_on(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq, bool on,
 	struct conc__task *t = s->ring[seq % CONC__RING].task;
 	const struct conc__chunk *k = t->arg;
 
-	conc__process_take_out(s, seq);
+	conc__process_take_out(p, s, seq);
 	if (conc__slot_condemned(s, seq)) {
 		conc__process_ending(p, t, CONC__CANCELLED, NULL, ran);
 	} else if (on && k->at < k->end && !k->obeyed) {
@@ -221,7 +221,7 @@ returned(struct conc__process_pool *p, struct conc__slot *s, const void *payload
 	}
 	if (e != NULL)
 		phase = CONC__FAILED;
-	conc__process_take_out(s, r->seq);
+	conc__process_take_out(p, s, r->seq);
 	if (conc__slot_condemned(s, r->seq)) { /* it was told that it would be cancelled */
 		conc_exception_release(e);
 		e = NULL;

@@ -42,6 +42,7 @@ free_rest(struct conc__process_pool *p)
 {
 	conc_exception_release(p->broken);
 	conc__hook_release(p->executor.hook);
+	(void)conc__close(p->helpers_bell);
 	(void)conc__close(p->bell);
 	conc__free((void *)(uintptr_t)p->options.keep_fds);
 	conc__free(p->polls);

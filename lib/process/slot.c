@@ -102,7 +102,7 @@ take_back(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
 		conc__future_let_go(&t->future);
 		return;
 	}
-	conc__slot_forget(s, seq);
+	conc__slot_forget(p, s, seq);
 	if (t->fn == conc__chunk_run)
 		((struct conc__chunk *)(uintptr_t)t->arg)->began = false;
 	t->claim = NULL;
@@ -139,7 +139,7 @@ empty(struct conc__process_pool *p, struct conc__slot *s)
 	started(p, s, CONC__SLOT_FREE);
 	conc__slot_close(s);
 	s->pid = 0;
-	s->untold = false;
+	s->untold = s->lent = s->buried = false;
 	s->brood->live--;
 }
 
@@ -269,7 +269,7 @@ fail_running(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
 		return; /* all of it had been run */
 	if (k != NULL)
 		t->runs = (unsigned)++k->tries;
-	conc__process_take_out(s, seq);
+	conc__process_take_out(p, s, seq);
 	if (s->reason == CONC__REASON_ASKED || conc__slot_condemned(s, seq)) {
 		if (k != NULL) {
 			k->obeyed = true;
@@ -337,6 +337,20 @@ conc__slot_bury(struct conc__process_pool *p, struct conc__slot *s,
 	empty(p, s);
 }
 
+void
+conc__slot_died(struct conc__process_pool *p, struct conc__slot *s,
+    const struct conc__process_end *end)
+{
+	if (!s->helped) {
+		conc__slot_bury(p, s, end);
+		return;
+	}
+	/* First the waiter must be away from its pipe. */
+	s->buried = true;
+	s->end = end != NULL ? *end : (struct conc__process_end){.max_rss = -1};
+	conc__bell_ring(p->helpers_bell);
+}
+
 /* It is there: its pipes are ours. */
 static void
 spawned(struct conc__process_pool *p, struct conc__slot *s, const struct conc__control *m,
@@ -374,7 +388,7 @@ conc__slot_hear(struct conc__process_pool *p, struct conc__brood *b,
 		without(p, s, m->code);
 		break;
 	case CONC__CONTROL_DIED:
-		conc__slot_bury(p, s, &m->end);
+		conc__slot_died(p, s, &m->end);
 		break;
 	}
 }

@@ -139,6 +139,14 @@ conc__mutex_destroy(struct conc__mutex *m)
 }
 
 static void
+own(struct conc__mutex *m)
+{
+	m->mutex.owner = sim.current->number;
+	m->mutex.epoch = sim.epoch;
+	hold(m, m->rank, false);
+}
+
+static void
 take(struct conc__mutex *m)
 {
 	check_mutex(m, "lock");
@@ -147,9 +155,7 @@ take(struct conc__mutex *m)
 		sim_block(SIM_ON_MUTEX, m, INT64_MAX);
 		check_mutex(m, "lock");
 	}
-	m->mutex.owner = sim.current->number;
-	m->mutex.epoch = sim.epoch;
-	hold(m, m->rank, false);
+	own(m);
 }
 
 void
@@ -166,7 +172,7 @@ conc__mutex_try(struct conc__mutex *m)
 	check_mutex(m, "try");
 	if (m->mutex.owner)
 		return false;
-	take(m);
+	own(m); /* of whatever rank: who does not wait is in no circle */
 	return true;
 }
 

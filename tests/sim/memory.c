@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 
 enum { LIVE = 1, FREED, RECLAIMED, SHARED, UNMAPPED };
-enum { ALIGN = 16, POISON = 0xDD, FRESH = 0xCD, KEEP = 4 << 20 };
+enum { ALIGN = 16, POISON = 0xDD, FRESH = 0xCD, KEEP = 16 << 20 };
 
 #define ARENA_SIZE ((size_t)256 << 20)
 #define GUARD 0x5AFE5AFE5AFE5AFEu

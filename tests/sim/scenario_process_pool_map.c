@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A map on a process pool: its items travel together, and leave their results
+ * in the worker's page.
+ */
+#include "scenario_process_pool.h"
+
+enum { ITEMS = 4 };
+
+static void
+map(int how)
+{
+	struct scene s;
+	struct job jobs[ITEMS];
+	int results[ITEMS] = {0}, codes[ITEMS], rc;
+
+	if (!open_scene(&s, CONC_PROCESS_POOL(.workers = 1)))
+		return;
+	for (int i = 0; i < ITEMS; i++)
+		jobs[i] = (struct job){s.book, i, i == 1 ? how : 0};
+	rc = conc_map(s.pool, work, ITEMS, jobs, sizeof *jobs, results, sizeof *results,
+	    CONC_MAP(.chunk = 3, .codes = codes));
+	conc_clear();
+	sim_assert(troubled() ||
+	    rc == (how == DIES ? CONC_ECRASHED : how == RAISES ? -EDOM : 0));
+	for (int i = 0; i < ITEMS; i++) {
+		sim_assert(s.book->runs[i] <= 1);
+		sim_assert(troubled() || codes[i] == (i == 1 ? rc : 0));
+		sim_assert(troubled() || codes[i] != 0 || results[i] == 100 + i);
+	}
+	close_scene(&s);
+}
+
+SIM_SCENARIO(processes_map)
+{
+	map(0);
+}
+
+SIM_SCENARIO(processes_map_raises)
+{
+	map(RAISES);
+}
+
+SIM_SCENARIO(processes_map_crash_costs_one_item)
+{
+	map(DIES);
+}
+
+/* An item past its limit costs itself alone, too. */
+SIM_SCENARIO(processes_map_time_limit)
+{
+	struct scene s;
+	struct job jobs[ITEMS];
+	int results[ITEMS] = {0}, codes[ITEMS], rc;
+
+	if (!open_scene(&s, CONC_PROCESS_POOL(.workers = 1)))
+		return;
+	for (int i = 0; i < ITEMS; i++)
+		jobs[i] = (struct job){s.book, i, i == 1 ? NEVER : 0};
+	rc = conc_map(s.pool, work, ITEMS, jobs, sizeof *jobs, results, sizeof *results,
+	    CONC_MAP(.chunk = 3, .codes = codes, .time_limit = CONC_MS(1)));
+	conc_clear();
+	/* Of the others any may be slow, too. */
+	sim_assert(troubled() || rc == CONC_ETIMELIMIT);
+	sim_assert(troubled() || codes[1] == CONC_ETIMELIMIT);
+	for (int i = 0; i < ITEMS; i++) {
+		sim_assert(s.book->runs[i] <= 1);
+		sim_assert(troubled() || codes[i] == 0 || codes[i] == CONC_ETIMELIMIT);
+		sim_assert(troubled() || codes[i] != 0 || results[i] == 100 + i);
+	}
+	close_scene(&s);
+}
+
+/* Killed from outside: what has ended is not run again, and counts. */
+SIM_SCENARIO(processes_map_killed_from_outside)
+{
+	struct scene s;
+	struct job jobs[ITEMS];
+	int results[ITEMS] = {0}, codes[ITEMS], rc, lost = 0;
+	struct sim_thread *t;
+
+	if (!open_scene(&s, CONC_PROCESS_POOL(.workers = 1)))
+		return;
+	for (int i = 0; i < ITEMS; i++)
+		jobs[i] = (struct job){s.book, i, 0};
+	t = sim_go(kill_worker, &s);
+	rc = conc_map(s.pool, work, ITEMS, jobs, sizeof *jobs, results, sizeof *results,
+	    CONC_MAP(.chunk = 2, .codes = codes));
+	conc_clear();
+	sim_join(t);
+	sim_assert(rc == 0 || crashed(rc));
+	for (int i = 0; i < ITEMS; i++) {
+		sim_assert(s.book->runs[i] <= 1);
+		lost += codes[i] != 0;
+		sim_assert(troubled() || codes[i] != 0 ||
+		    (s.book->runs[i] == 1 && results[i] == 100 + i));
+	}
+	sim_assert(lost == (rc != 0) || troubled());
+	close_scene(&s);
+}
