@@ -23,7 +23,7 @@
 # Variables: V=1 shows the commands, SAN=thread or SAN=address,undefined builds
 # with sanitizers in build/thread ..., CC, CFLAGS, CPPFLAGS, LDFLAGS, B=directory
 # to build in (another compiler or other flags want another), SEEDS=N jitter
-# seeds of each concurrent test.
+# seeds of each concurrent test, FAULTS=N every Nth fault of a process pool.
 
 srcdir      = .
 prefix      = /usr/local
@@ -37,6 +37,7 @@ libs        = static shared
 
 SEEDS ?= 50
 SIM   ?= 200000
+FAULTS ?= 4
 JOBS  ?= $(shell nproc)
 
 # abi is raised when, and only when, programs must be linked anew.
@@ -123,7 +124,7 @@ check-%: $B/tests/check_%
 check-faults:
 	+$(call again,faults,-DCONC_FAULT) SAN=address,undefined run-faults
 run-faults: $(faults)
-	$(call each,$$t,fault tests)
+	$(call each,EVERY=$(FAULTS) $$t,fault tests)
 stress:
 	+$(call again,stress) SAN=thread SEEDS=2000 check-units
 valgrind: $(tests)

@@ -200,19 +200,17 @@ START_TEST(the_first_failure_may_stop_it)
 {
 	enum deed deed = _i % 2 == 0 ? FAIL : CRASH;
 	conc_executor *pool = planned(2, deed, N, 3);
-	int cancelled = 0;
 
 	ck_assert_int_eq(map(pool, N,
 			     CONC_MAP(.chunk = _i < 2 ? 1 : 0, .codes = codes,
 				 .stop_on_failure = 1)),
 	    deed == FAIL ? 4 : CONC_ECRASHED);
 	for (int i = 0; i < N; i++) {
-		if (i != 3)
-			ck_assert_int_eq(codes[i], shared->runs[i] == 1 ? 0 : -ECANCELED);
+		/* What ran may have been killed, but what was not ran to its end. */
+		ck_assert(i == 3 || codes[i] == -ECANCELED ||
+		    (codes[i] == 0 && shared->runs[i] == 1));
 		ck_assert_int_le(shared->runs[i], 1);
-		cancelled += codes[i] == -ECANCELED;
 	}
-	ck_assert_int_gt(cancelled, 0);
 	conc_executor_destroy(pool);
 	conc_clear();
 }

@@ -133,6 +133,14 @@ conc__process_watch(int pid)
 #endif
 }
 
+void
+conc__process_barrier(void)
+{
+#ifdef SYS_membarrier
+	(void)syscall(SYS_membarrier, 1 /* MEMBARRIER_CMD_GLOBAL */, 0, 0);
+#endif
+}
+
 void *
 conc__shared_map(size_t size)
 {

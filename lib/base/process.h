@@ -135,6 +135,14 @@ void conc__objects_free(struct conc__objects *o); /* NULL: nothing */
 bool conc__objects_hold(const struct conc__objects *o, uint64_t address);
 
 /*
+ * A full memory barrier in this process and, at some moment before it returns,
+ * in all others that run: so they need none of their own where it matters.
+ * Slow: milliseconds.  Where the system has none it does nothing: then what it
+ * is for may fail, once in very many times.
+ */
+void conc__process_barrier(void);
+
+/*
  * Memory that a process and those it starts share, zeroed; size is rounded up
  * to pages.  NULL: there is none.
  */

@@ -8,6 +8,8 @@
 #include "exec/chunk.h"
 #include "process/pool.h"
 
+#define LAST_WORDS CONC_MS(250) /* so long may fini take when the pool is killed */
+
 static void
 sooner(conc_time *until, int64_t when)
 {
@@ -28,11 +30,10 @@ hurry(struct conc__slot *s, struct conc__errand *x, uint64_t seq, uint64_t done)
 	(void)conc__cas_acq_rel(&s->page->claims[seq % CONC__RING], &word,
 	    conc__claim_word(seq, CONC__CLAIM_ASKED));
 	conc__future_let_go(&x->task->future);
-	/*
-	 * pairs with the worker's add to done, before its look at the claim: either that one
-	 * came first, and we see it, or it sees that it is asked, and begins no other item
-	 */
-	return conc__add_acq_rel(&s->page->done, 0) == done;
+	/* Either it raised done before its look at the claim, and we see it, or it is asked. */
+	conc__process_barrier();
+	/* acquire: pairs with the worker's release */
+	return conc__load_acquire(&s->page->done) == done;
 }
 
 /* Is the order that s is at past its limit?  Else note when it may be. */
@@ -94,6 +95,14 @@ tend(struct conc__process_pool *p, struct conc__slot *s, conc_time *until)
 		return;
 	case CONC__SLOT_READY:
 		break;
+	case CONC__SLOT_LEAVING:
+		if (p->mode != CONC__PROCESS_KILL)
+			return;
+		if (conc__now() - s->left > LAST_WORDS)
+			conc__slot_kill(p, s, CONC__REASON_SURPLUS);
+		else
+			sooner(until, conc__later(s->left, LAST_WORDS));
+		return;
 	default:
 		return;
 	}
@@ -132,7 +141,6 @@ static void
 renew(struct conc__process_pool *p)
 {
 	struct conc__brood **link = &p->brood, *b;
-	conc_exception *e;
 	int rc;
 
 	while ((b = *link) != NULL) {
@@ -151,10 +159,10 @@ renew(struct conc__process_pool *p)
 		return;
 	}
 	rc = conc__process_new_brood(p);
-	if (rc == 0)
-		return;
-	e = conc__exception_make(rc, NULL, NULL, "no zygote could be started");
-	conc__process_break(p, e);
+	if (rc != 0) {
+		conc__process_without(p, rc);
+		p->postponed = true;
+	}
 }
 
 /* Poll fd, of b, or of its slot s.  Without memory it must wait for its turn. */
@@ -273,6 +281,9 @@ tend_all(struct conc__process_pool *p)
 	renew(p);
 	conc__queue_move_due(&p->queue); /* else, without a worker, they would stay due */
 	conc__feed(p);
+	if (p->broken != NULL &&
+	    (p->brood == NULL || p->brood->retiring || p->brood->live == 0))
+		conc__process_flush(p, p->broken); /* what has come back since it broke */
 	sooner(&until, conc__queue_due(&p->queue));
 	if (p->postponed)
 		sooner(&until, p->respawn);

@@ -171,7 +171,6 @@ conc__process_flush(struct conc__process_pool *p, const conc_exception *e)
 		conc__process_ending(p, t, e != NULL ? CONC__FAILED : CONC__CANCELLED,
 		    e != NULL ? conc_exception_ref(e) : NULL, -1);
 	}
-	conc__condition_broadcast(&p->room);
 }
 
 void

@@ -50,6 +50,7 @@ enum conc__reason {
 	CONC__REASON_NONE,
 	CONC__REASON_LIMIT,   /* its task is past its time limit */
 	CONC__REASON_CORRUPT, /* it sent nonsense */
+	CONC__REASON_SILENT,  /* its report pipe has ended: if it lives, nobody hears of it */
 	CONC__REASON_ASKED,   /* conc_future_kill or CONC_KILL: its task is cancelled */
 	CONC__REASON_SURPLUS, /* it ran nothing, and is not needed */
 	CONC__REASON_POOR,    /* the host has no memory to talk to it */
@@ -86,6 +87,7 @@ struct conc__slot {
 	int out;                      /* orders in the ring with a task */
 	unsigned areas;               /* bits: the areas in use */
 	int64_t tasks;                /* that this incarnation was given */
+	int64_t left;                 /* when it was said BYE */
 	int64_t pace;                 /* how long its tasks run, about, ns */
 	conc_exception *init_failure; /* what it reported */
 	bool lent;                    /* the dispatcher does not poll its reports, */
@@ -260,6 +262,8 @@ void conc__process_drop_broods(struct conc__process_pool *p);
 /* slot.c: one worker's life, as the host sees it. */
 void conc__slot_spawn(struct conc__process_pool *p, struct conc__slot *s);
 void conc__slot_ready(struct conc__process_pool *p, struct conc__slot *s); /* it says */
+/* Because of code there is none for now: try again later, and fail what waits too long. */
+void conc__process_without(struct conc__process_pool *p, int code);
 void conc__slot_tell(struct conc__process_pool *p, struct conc__slot *s); /* what is untold */
 void conc__slot_bye(struct conc__process_pool *p, struct conc__slot *s);
 /* Close and free what belongs to its process. */

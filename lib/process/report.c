@@ -71,24 +71,39 @@ go_on(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq, bool on,
 	struct conc__task *t = s->ring[seq % CONC__RING].task;
 	const struct conc__chunk *k = t->arg;
 
-	conc__process_take_out(p, s, seq);
-	if (conc__slot_condemned(s, seq)) {
-		conc__process_ending(p, t, CONC__CANCELLED, NULL, ran);
-	} else if (on && k->at < k->end && !k->obeyed) {
-		(void)conc__future_put_back(&t->future, CONC__PENDING);
-		conc__queue_put_back(&p->queue, t);
-	} else {
-		conc__process_ending(p, t, CONC__DONE, NULL, ran);
+	/* In one go: who kills it meanwhile must not take it for one that ends. */
+	if (on && k->at < k->end && !k->obeyed && conc__future_hold(&t->future)) {
+		if (!conc__slot_condemned(s, seq)) {
+			conc__slot_forget(p, s, seq);
+			t->claim = NULL;
+			(void)conc__future_put_back_held(&t->future, CONC__PENDING);
+			conc__queue_put_back(&p->queue, t);
+			return;
+		}
+		conc__future_let_go(&t->future);
 	}
+	conc__process_take_out(p, s, seq);
+	conc__process_ending(p, t,
+	    conc__slot_condemned(s, seq) ? CONC__CANCELLED : CONC__DONE, NULL, ran);
 }
 
 bool
 conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
 {
 	struct conc__errand *x = &s->ring[seq % CONC__RING];
-	/* relaxed: the worker is dead */
-	uint64_t done = conc__load_relaxed(&s->page->done);
+	uint64_t word = conc__claim_word(seq, CONC__CLAIM_RUNNING), done;
 
+	/* If its zygote is gone it may live for a moment yet: it shall begin no other item. */
+	if (conc__future_hold(&x->task->future)) {
+		/* pairs with the worker's look before each item, as the next one says */
+		(void)conc__cas_acq_rel(&s->page->claims[seq % CONC__RING], &word,
+		    conc__claim_word(seq, CONC__CLAIM_ASKED));
+		conc__future_let_go(&x->task->future);
+	}
+	/* Either it raised done before its look at the claim, and we see it, or it is asked. */
+	conc__process_barrier();
+	/* acquire: pairs with the worker's release */
+	done = conc__load_acquire(&s->page->done);
 	conc__take_items(s, x, done < x->items ? done : x->items, false);
 	if (done < x->items)
 		return false;
@@ -136,7 +151,8 @@ receive(struct conc__slot *s, conc_future *f, void *result, const void *payload)
 		room = conc__malloc(r->size != 0 ? r->size : 1);
 		if (room == NULL)
 			return -ENOMEM;
-		memcpy(room, payload, r->size);
+		if (r->size != 0)
+			memcpy(room, payload, r->size);
 	}
 	conc__task_take_room((struct conc__task *)f, room, r->size);
 	return 0;
@@ -269,7 +285,9 @@ conc__slot_listen(struct conc__process_pool *p, struct conc__slot *s, bool all)
 		if (rc == 1 && understood(p, s, payload))
 			continue;
 		s->deaf = true;
-		if (rc != -EPIPE) /* at the end of the pipe its death will be told of */
+		if (rc != -EPIPE)
 			conc__slot_kill(p, s, CONC__REASON_CORRUPT);
+		else if (s->state == CONC__SLOT_READY) /* it ends, or has closed the pipe */
+			conc__slot_kill(p, s, CONC__REASON_SILENT);
 	}
 }

@@ -191,19 +191,17 @@ raise_done(struct chunk *c, int code)
 	struct conc__page *page = c->run.runner->page;
 
 	c->codes[c->done.item++] = code;
-	if (c->run.order->time_limit <= 0) {
-		/* pairs with the host's load: results and codes so far are there */
-		conc__store_release(&page->done, c->done.item);
-		return;
+	if (c->run.order->time_limit > 0) {
+		c->now = conc__now();
+		/* relaxed: the store below orders it */
+		conc__store_relaxed(&page->began, (uint64_t)c->now);
 	}
-	c->now = conc__now();
-	/* relaxed: the add below orders it */
-	conc__store_relaxed(&page->began, (uint64_t)c->now);
 	/*
-	 * pairs with the host's load, as above; and with its add of nothing, after it has
-	 * asked us to stop: it sees that we go on, or we see that we are asked
+	 * pairs with the host's load: results, codes and began so far are there.  Also, when
+	 * it has asked us to stop: its barrier stands between this store and our next look
+	 * at the claim as well: it sees that we go on, or we see that we are asked
 	 */
-	(void)conc__add_acq_rel(&page->done, 1);
+	conc__store_release(&page->done, c->done.item);
 }
 
 /* The item has ended with a code, not 0.  Return whether to go on. */
@@ -234,6 +232,7 @@ run_items(void *arg)
 	struct run *run = &c->run;
 	const struct conc__order *o = run->order;
 	unsigned char *results = run->runner->page->areas[o->area];
+	struct conc__self *self = conc__self();
 	int64_t cpu_limit = run->runner->plan->cpu_limit;
 	bool on = true;
 
@@ -256,6 +255,8 @@ run_items(void *arg)
 			on = item_failed(c, code);
 		else
 			raise_done(c, 0);
+		if (self->caught != NULL) /* each begins with none */
+			conc_clear();
 	}
 	if (cpu_limit > 0)
 		(void)conc__cpu_alarm(0);

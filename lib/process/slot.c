@@ -78,8 +78,8 @@ conc__slot_bye(struct conc__process_pool *p, struct conc__slot *s)
 		return;
 	}
 	s->state = CONC__SLOT_LEAVING;
-	if (conc__writer_flush(&s->writer, s->fds[CONC__TASKS_WRITE]) == -EAGAIN)
-		conc__process_ring(p); /* the dispatcher polls for room */
+	s->left = conc__now();
+	(void)conc__writer_flush(&s->writer, s->fds[CONC__TASKS_WRITE]);
 }
 
 /* Put what is in order seq back into the queue, unless it has begun. */
@@ -103,6 +103,7 @@ take_back(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
 		return;
 	}
 	conc__slot_forget(p, s, seq);
+	s->tasks--;
 	if (t->fn == conc__chunk_run)
 		((struct conc__chunk *)(uintptr_t)t->arg)->began = false;
 	t->claim = NULL;
@@ -173,21 +174,30 @@ pause_spawning(struct conc__process_pool *p)
 	p->respawn = conc__later(conc__now(), p->respawn_pause);
 }
 
-/* No worker came of s, because of code: live with fewer, try again later, or give up. */
-static void
-without(struct conc__process_pool *p, struct conc__slot *s, int code)
+void
+conc__process_without(struct conc__process_pool *p, int code)
 {
 	conc_exception *why, *e;
 
-	empty(p, s);
 	pause_spawning(p);
-	if (s->brood->live > 0 || p->queue.count == 0 || p->respawn_pause < PATIENCE)
+	if (p->queue.count == 0 || p->respawn_pause < PATIENCE)
 		return;
 	why = conc__exception_make(code, NULL, NULL, NULL);
 	e = conc__exception_make(CONC_EBROKEN, why, NULL, "no worker could be started");
 	conc_exception_release(why);
 	conc__process_flush(p, e);
 	conc_exception_release(e);
+}
+
+/* No worker came of s, because of code: live with fewer, or without. */
+static void
+without(struct conc__process_pool *p, struct conc__slot *s, int code)
+{
+	empty(p, s);
+	if (s->brood->live > 0)
+		pause_spawning(p);
+	else
+		conc__process_without(p, code);
 }
 
 /* How a worker ended, as words. */
@@ -223,6 +233,8 @@ death_of(const struct conc__slot *s, const struct conc__task *t, int code, int64
 	n = snprintf(text, sizeof text, "%s%sworker %d (pid %d) %s", what,
 	    s->reason == CONC__REASON_LIMIT	? "past its time limit, "
 		: s->reason == CONC__REASON_CORRUPT ? "it sent nonsense, "
+		: s->reason == CONC__REASON_SILENT && end != NULL && end->signal == SIGKILL
+		? "it closed its report pipe, "
 						    : "",
 	    s->index, s->pid, how);
 	if (t != NULL)
@@ -320,9 +332,10 @@ conc__slot_bury(struct conc__process_pool *p, struct conc__slot *s,
 	bool cost = false;
 
 	conc__writer_fini(&s->writer);
+	/* First: if its zygote is gone it may live for a moment yet, and begin what it can. */
+	conc__slot_take_back(p, s);
 	conc__slot_listen(p, s, true);
 	early = early && s->state != CONC__SLOT_READY; /* it may have been READY for a moment */
-	conc__slot_take_back(p, s);
 	/* What it had not begun is back, or a canceller has it; what is left it died of. */
 	while ((seq = conc__slot_at(s)) != 0) {
 		fail_running(p, s, seq, end);
@@ -332,7 +345,8 @@ conc__slot_bury(struct conc__process_pool *p, struct conc__slot *s,
 		without(p, s, -ENOMEM);
 		return;
 	}
-	if (s->reason == CONC__REASON_NONE && !cost && !leaving)
+	if ((s->reason == CONC__REASON_NONE || s->reason == CONC__REASON_SILENT) && !cost &&
+	    !leaving)
 		count_death(p, s, early, end);
 	empty(p, s);
 }

@@ -100,13 +100,14 @@ conc__process_revoke(conc_executor *ex, struct conc__task *t)
 {
 	struct conc__process_pool *p = (struct conc__process_pool *)ex;
 	conc__atomic_u64 *claim = t->claim;
-	struct conc__slot *s = t->slot;
+	struct conc__slot *s;
 	uint64_t word, seq;
 
 	if (claim == NULL) { /* it has come back, and is about to end */
 		conc__future_let_go(&t->future);
 		return -EINPROGRESS;
 	}
+	s = t->slot;
 	/* relaxed: only a guess for the swap below */
 	word = conc__load_relaxed(claim);
 	seq = word >> 2;
@@ -127,8 +128,7 @@ conc__process_revoke(conc_executor *ex, struct conc__task *t)
 	/* It is ours: until it has ended the pool stays. */
 	conc__mutex_lock(&p->lock);
 	conc__slot_cancelled(p, s, seq);
-	conc__feed(p);
-	conc__process_ring(p); /* it may have been the last one that the worker was to do */
+	conc__process_ring(p); /* there is room, or it was the last one for that worker */
 	conc__mutex_unlock(&p->lock);
 	conc__task_end(t, CONC__CANCELLED, NULL, -1);
 	return 0;
@@ -148,8 +148,6 @@ int
 conc__process_kill(conc_executor *ex, struct conc__task *t)
 {
 	struct conc__process_pool *p = (struct conc__process_pool *)ex;
-	struct conc__slot *s = t->slot;
-
 	uint64_t word;
 
 	if (t->claim == NULL) { /* too late: it has come back, and ends now */
@@ -163,7 +161,7 @@ conc__process_kill(conc_executor *ex, struct conc__task *t)
 		return -EAGAIN;
 	}
 	/* release: pairs with conc__slot_condemned */
-	conc__store_release(&s->condemned, word >> 2);
+	conc__store_release(&((struct conc__slot *)t->slot)->condemned, word >> 2);
 	conc__bell_ring(p->bell);
 	conc__future_let_go(&t->future);
 	return 0;
@@ -180,10 +178,8 @@ conc__process_retry(conc_executor *ex, struct conc__task *t, int64_t due)
 	conc__store_relaxed(&t->since, (uint64_t)due);
 	again = p->mode < CONC__PROCESS_CANCEL && p->broken == NULL &&
 	    conc__future_put_back(&t->future, CONC__DELAYED);
-	if (again) {
+	if (again) /* it is the dispatcher that does this: it will look at the queue */
 		conc__queue_delay(&p->queue, t, due);
-		conc__process_ring(p);
-	}
 	conc__mutex_unlock(&p->lock);
 	return again;
 }

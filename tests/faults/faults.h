@@ -26,6 +26,9 @@
  * faults from the k-th call on.  Whatever fails, it must return, say so by
  * its codes, and leave no thread, descriptor, child or memory behind.
  *
+ * sweep_faults does the same for one role of a process pool and one kind of
+ * fault; fault_role and fault_how tell the scenario which.
+ *
  * Built with -DCONC_FAULT and -fsanitize=address: make check-faults.
  */
 #include "base/fault.h"
@@ -58,7 +61,8 @@ static bool faultless;
 /* The run of a scenario, for messages. */
 static const char *fault_scenario;
 static uint32_t fault_k;
-static int fault_persistent;
+static enum conc__fault_role fault_role;
+static int fault_how;
 
 /* As assert, but it names the run. */
 #define must(condition) ((condition) ? (void)0 : must_fail(__FILE__, __LINE__, #condition))
@@ -66,8 +70,11 @@ static int fault_persistent;
 static inline void
 must_fail(const char *file, int line, const char *what)
 {
-	printf("%s:%d: %s, fault %u%s: %s\n", file, line, fault_scenario, fault_k,
-	    fault_persistent ? " and on" : "", what);
+	static const char *const roles[] = {"host", "zygote", "worker"};
+
+	printf("%s:%d: %s, %s %u%s of the %s: %s\n", file, line, fault_scenario,
+	    fault_how & CONC__FAULT_KILL ? "kill" : "fault", fault_k,
+	    fault_how & CONC__FAULT_ONWARDS ? " and on" : "", roles[fault_role], what);
 	fflush(stdout);
 	_exit(EXIT_FAILURE);
 }
@@ -94,16 +101,17 @@ must_be_as(struct fixture_counts before)
 
 /* Run it with the k-th call failing; was there one? */
 static inline bool
-run_with_fault(const struct scenario *s, uint32_t k, int persistent)
+run_with_fault(const struct scenario *s, enum conc__fault_role role, int how, uint32_t k)
 {
 	struct fixture_counts before = fixture_now();
 	uint32_t calls;
 
 	fault_scenario = s->name;
 	fault_k = k;
-	fault_persistent = persistent;
+	fault_role = role;
+	fault_how = how;
 	faultless = k == 0;
-	conc__fault_arm(k, persistent);
+	conc__fault_arm_role(role, how, k);
 	s->run();
 	calls = conc__fault_count();
 	conc__fault_arm(0, 0);
@@ -111,23 +119,30 @@ run_with_fault(const struct scenario *s, uint32_t k, int persistent)
 	return calls >= k;
 }
 
+/* The first call of this role, and then each every-th, until none is left.  How many? */
+static inline uint32_t
+sweep_faults(const struct scenario *s, enum conc__fault_role role, int how, uint32_t every)
+{
+	uint32_t k, n = 0;
+
+	for (k = 1; run_with_fault(s, role, how, k); k += every, n++)
+		must(k < 100000);
+	must(n > 0);
+	return n;
+}
+
 /* Run all of them; main's return value.  A failure ends the program. */
 static inline int
 run_faults(const struct scenario *scenarios, size_t n)
 {
-	uint32_t k, total;
+	uint32_t total;
 
 	fixture_setup();
 	conc_set_log(NULL, NULL, CONC_LOG_NONE);
 	for (size_t i = 0; i < n; i++) {
-		(void)run_with_fault(&scenarios[i], 0, 0);
-		total = 0;
-		for (int persistent = 0; persistent < 2; persistent++) {
-			for (k = 1; run_with_fault(&scenarios[i], k, persistent); k++)
-				must(k < 100000);
-			total += k - 1;
-		}
-		must(total > 0);
+		(void)run_with_fault(&scenarios[i], CONC__FAULT_HOST, CONC__FAULT_ONCE, 0);
+		total = sweep_faults(&scenarios[i], CONC__FAULT_HOST, CONC__FAULT_ONCE, 1) +
+		    sweep_faults(&scenarios[i], CONC__FAULT_HOST, CONC__FAULT_ONWARDS, 1);
 		printf("passed: %s, %u faults\n", scenarios[i].name, total);
 	}
 	return EXIT_SUCCESS;

@@ -364,6 +364,12 @@ conc__shared_map(size_t size)
 }
 
 void
+conc__process_barrier(void)
+{
+	/* all is in order here */
+}
+
+void
 conc__shared_unmap(void *p, size_t size)
 {
 	sim_step(sim_site, "shared unmap");
