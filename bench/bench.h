@@ -47,7 +47,7 @@ now(void)
 }
 
 /* Bytes of memory that this process has in use, in whole pages. */
-static double
+static inline double
 resident(void)
 {
 	long pages = -1;
