@@ -9,7 +9,8 @@
 #   make check-list         one module's tests; also check-examples, check-faults
 #   make install uninstall  below prefix, in DESTDIR
 #   make sim sweep          the simulator: SIM=N schedules a scenario; every failure in turn
-#   make stress             the tests under ThreadSanitizer, with many seeds
+#   make storm              KILLS=N deaths of workers among TASKS=N tasks
+#   make stress             the tests under ThreadSanitizer, with many seeds; a long storm
 #   make valgrind helgrind  the tests under these
 #   make model              the protocol of the process pool, every way it can go
 #   make mutants            known bugs, planted one by one: are they found?
@@ -35,10 +36,12 @@ CFLAGS     ?= -O2 -g
 libs        = static shared
 -include config.mk
 
-SEEDS ?= 50
-SIM   ?= 200000
+SEEDS  ?= 50
+SIM    ?= 200000
 FAULTS ?= 4
-JOBS  ?= $(shell nproc)
+KILLS  ?= 10000
+TASKS  ?= 1000000
+JOBS   ?= $(shell nproc)
 
 # abi is raised when, and only when, programs must be linked anew.
 abi     := 0
@@ -58,6 +61,7 @@ tests   := $(call in,$B,$(call sources,tests/check_*.c))
 support := $(filter-out tests/check_%,$(call sources,tests/*.c))
 faults  := $(call in,$B,$(call sources,tests/faults/*.c))
 examples := $(call in,$B,$(call sources,examples/*.c))
+storms  := $(call in,$B,$(call sources,tests/storm/*.c))
 pages   := $(addprefix $S,$(call sources,man/*.[37]))
 
 # The simulator runs the floors above base, and what of base needs no machine.
@@ -102,10 +106,10 @@ $(tests) $(faults): $B/%: $S%.c $(addprefix $S,$(support)) $(static)
 installers := $(filter deps ci-deps,$(MAKECMDGOALS))
 $(tests) $(faults): | $(installers)
 
-# Examples see what a user sees, and are linked as he links.
-$(examples): private inc = -D_GNU_SOURCE
-$(examples): $B/%: $S%.c $(or $(filter $(shared),$(built)),$(static))
-	$(call say,LINK) $(cc) -o $@ $^ $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..'
+# Examples and storms see what a user sees, and are linked as he links.
+$(examples) $(storms): private inc = -D_GNU_SOURCE
+$(examples) $(storms): $B/%: $S%.c $(or $(filter $(shared),$(built)),$(static))
+	$(call say,LINK) $(cc) -o $@ $^ $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..:$$ORIGIN/../..'
 
 # $(call each,command,what): run the command for each $$t of the prerequisites; tell which fail.
 each     = test -n "$^" || { echo "there are no $2"; exit 1; }; bad=; \
@@ -127,6 +131,9 @@ run-faults: $(faults)
 	$(call each,EVERY=$(FAULTS) $$t,fault tests)
 stress:
 	+$(call again,stress) SAN=thread SEEDS=2000 check-units
+	+$(call again,stress) storm KILLS=100000 TASKS=10000000
+storm: $(storms)
+	$(call each,KILLS=$(KILLS) TASKS=$(TASKS) $$t,storms)
 valgrind: $(tests)
 	$(call each,$(run) sh $Sdev/valgrind memcheck $$t,tests)
 helgrind: $B/tests/check_list $B/tests/check_log
@@ -192,7 +199,7 @@ clean:
 distclean:
 	rm -rf build config.mk config.log config.status autom4te.cache $(if $S,Makefile)
 
-.PHONY: all check check-units check-examples check-faults run-faults stress valgrind helgrind \
-        cover sim sweep model mutants demo deps ci-deps bench install uninstall dist distcheck \
+.PHONY: all check check-units check-examples check-faults run-faults stress storm valgrind \
+        helgrind cover sim sweep model mutants demo deps ci-deps bench install uninstall dist distcheck \
         lint man-check help clean distclean
--include $(addsuffix .d,$(objects) $(sim) $(tests) $(faults) $(examples))
+-include $(addsuffix .d,$(objects) $(sim) $(tests) $(faults) $(examples) $(storms))
