@@ -178,13 +178,30 @@ add(struct conc__process_pool *p, size_t *n, int fd, int wanted, struct conc__br
 	p->polled[(*n)++] = (struct conc__polled){b, s};
 }
 
+/*
+ * s is lent: until when?  If a waiter is there, look in all the same, less and
+ * less often: once he has gone there may be another order, and no waiter.
+ */
+static void
+look_in(struct conc__slot *s, conc_time *until)
+{
+	int64_t now = conc__now(), stay = now - s->lent_since;
+
+	if (s->helped) {
+		sooner(until, conc__later(now, stay > CONC__LENT ? stay : CONC__LENT));
+		return;
+	}
+	s->lent = s->lent_until > now;
+	if (s->lent)
+		sooner(until, s->lent_until);
+}
+
 /* Fill in what to poll for.  Return how many. */
 static size_t
 gather(struct conc__process_pool *p, conc_time *until)
 {
 	bool idle = false, ahead = false;
 	size_t n = 0;
-	int64_t now;
 
 	add(p, &n, p->bell, CONC__READABLE, NULL, NULL);
 	for (struct conc__brood *b = p->brood; b != NULL; b = b->next) {
@@ -195,11 +212,8 @@ gather(struct conc__process_pool *p, conc_time *until)
 
 			if (s->untold)
 				wanted |= CONC__WRITABLE;
-			if (s->lent && !s->helped) {
-				now = conc__now();
-				s->lent = s->lent_until > now;
-				sooner(until, s->lent ? s->lent_until : now);
-			}
+			if (s->lent)
+				look_in(s, until);
 			if (!s->deaf && !s->lent && s->fds[CONC__REPORTS_READ] >= 0)
 				add(p, &n, s->fds[CONC__REPORTS_READ], CONC__READABLE, b, s);
 			if (!conc__writer_empty(&s->writer))

@@ -334,8 +334,7 @@ conc__slot_forget(struct conc__process_pool *p, struct conc__slot *s, uint64_t s
 	s->out--;
 	if (x->area >= 0)
 		s->areas &= ~(1u << x->area);
-	if (s->helped) /* who waits there may wait for this one */
-		conc__bell_ring(p->helpers_bell);
+	conc__process_call_away(p, s); /* who waits there may wait for this one */
 }
 
 void

@@ -15,6 +15,15 @@
 #include "base/clock.h"
 #include "process/pool.h"
 
+void
+conc__process_call_away(struct conc__process_pool *p, const struct conc__slot *s)
+{
+	if (!s->helped)
+		return;
+	p->helpers_rung = true;
+	conc__bell_ring(p->helpers_bell);
+}
+
 /* With the lock held: may this thread help with t, which s has? */
 static bool
 may_help(const struct conc__process_pool *p, const struct conc__slot *s,
@@ -49,8 +58,10 @@ static void
 leave(struct conc__process_pool *p, struct conc__slot *s)
 {
 	s->helped = false;
-	if (--p->helpers == 0)
+	if (--p->helpers == 0 && p->helpers_rung) {
+		p->helpers_rung = false;
 		conc__bell_hush(p->helpers_bell);
+	}
 	s->lent_until = conc__later(conc__now(), CONC__LENT);
 }
 
@@ -73,6 +84,7 @@ conc__process_help(conc_executor *ex, struct conc__task *t, conc_time deadline)
 		return;
 	}
 	s->helped = true;
+	s->lent_since = conc__now();
 	p->helpers++;
 	if (!s->lent)
 		conc__process_ring(p); /* the dispatcher is to poll it no more */

@@ -92,6 +92,7 @@ struct conc__slot {
 	conc_exception *init_failure; /* what it reported */
 	bool lent;                    /* the dispatcher does not poll its reports, */
 	bool helped;                  /* for a waiter does, or did until a moment ago, */
+	int64_t lent_since;           /* came then, */
 	int64_t lent_until;           /* and gets it until then */
 	bool buried;                  /* it has died, as end tells, but was helped */
 	struct conc__process_end end;
@@ -157,7 +158,8 @@ struct conc__process_pool {
 	struct conc__thread *dispatcher;
 	int bell;
 	int helpers;                 /* waiters at slots' pipes, */
-	int helpers_bell;            /* which calls them away */
+	int helpers_bell;            /* which calls them away, */
+	bool helpers_rung;           /* and does now */
 	bool polling;                /* the dispatcher sleeps, or is about to */
 	bool rung;
 	int64_t wakes;               /* when it will at the latest, while it sleeps */
@@ -310,7 +312,9 @@ bool conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, ui
 /* Order seq has come back: cancellers meet its task no more. */
 void conc__process_take_out(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
 
-/* help.c, without the lock, t's future held: a waiter for t does what the dispatcher would. */
+/* help.c: a waiter at s must leave.  With the lock held. */
+void conc__process_call_away(struct conc__process_pool *p, const struct conc__slot *s);
+/* Without the lock, t's future held: a waiter for t does what the dispatcher would. */
 void conc__process_help(conc_executor *ex, struct conc__task *t, conc_time deadline);
 
 /* dispatcher.c: its thread. */

@@ -362,7 +362,7 @@ conc__slot_died(struct conc__process_pool *p, struct conc__slot *s,
 	/* First the waiter must be away from its pipe. */
 	s->buried = true;
 	s->end = end != NULL ? *end : (struct conc__process_end){.max_rss = -1};
-	conc__bell_ring(p->helpers_bell);
+	conc__process_call_away(p, s);
 }
 
 /* It is there: its pipes are ours. */
