@@ -464,3 +464,36 @@ SIM_SCENARIO(processes_destroyed_inside)
 	collect(&s);
 	conc__shared_unmap(s.book, sizeof *s.book); /* its one reader is done with it */
 }
+
+/* A waiter at the worker's pipe waits for one whose order is revoked. */
+SIM_SCENARIO(processes_revoked_under_a_waiter)
+{
+	struct scene s;
+
+	if (!open_scene(&s, CONC_PROCESS_POOL(.workers = 1)))
+		return;
+	submit(&s, 0);
+	await(&s, 0);
+	submit(&s, 0);
+	collect_cancelled(&s, go_with(&s, 1, cancel_other));
+	close_scene(&s);
+}
+
+/* While a waiter is at the worker's pipe it is given more. */
+SIM_SCENARIO(processes_fed_under_a_waiter)
+{
+	struct scene s;
+	struct sim_thread *t;
+
+	if (!open_scene(&s, CONC_PROCESS_POOL(.workers = 1)))
+		return;
+	submit(&s, 0);
+	await(&s, 0);
+	submit(&s, 0);
+	t = sim_go(more, &s);
+	await(&s, 1);
+	sim_join(t);
+	collect(&s);
+	all_well(&s);
+	close_scene(&s);
+}
