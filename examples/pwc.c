@@ -350,7 +350,7 @@ main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "w:p0h", options, NULL)) != -1) {
 		if (c == 'w') {
 			workers = strtol(optarg, &end, 10);
-			if (*end || workers < 1 || workers > 4096)
+			if (*end || workers < 1 || workers > 1024)
 				return usage(2);
 		} else if (c == 'p')
 			run.progress = isatty(STDERR_FILENO);

@@ -30,9 +30,10 @@ extern "C" {
  *	conc_submit(pool, square, &n, sizeof n, sizeof n, &future);
  *	conc_map(pool, square, 100, in, sizeof *in, out, sizeof *out, NULL);
  *
- * The same function runs on any engine.  See <conc/thread_pool.h> for how to
- * create a pool.  All functions here are MT-safe unless they say otherwise,
- * and may be called inside tasks.
+ * The same function runs on any engine.  See <conc/thread_pool.h> and
+ * <conc/process_pool.h> for how to create a pool.  All functions here are
+ * MT-safe unless they say otherwise, and may be called inside tasks; but a task
+ * of a process pool has no part in that pool, which answers CONC_EFORKED there.
  *
  * Arguments are copied at submit, aligned for any type, so the caller's
  * variable may go; with arg_size 0 the task gets NULL.  What goes to another
@@ -41,7 +42,7 @@ extern "C" {
  *
  * A task must return.  A C++ exception or longjmp that leaves it is
  * undefined; pthread_exit ends it with CONC_ECRASHED, and the pool goes on
- * with a new worker.
+ * with a new worker.  On a process pool so does whatever ends the process.
  */
 typedef struct conc_executor conc_executor;
 
@@ -52,7 +53,8 @@ typedef struct conc_executor conc_executor;
 typedef enum {
 	CONC_BLOCK,      /* wait for room until .submit_deadline */
 	CONC_FAIL,       /* return -EAGAIN */
-	CONC_CALLER_RUNS /* run the task in the submitting thread, before submit returns */
+	/* run the task in the submitting thread, before submit returns; thread pools only */
+	CONC_CALLER_RUNS
 } conc_when_full;
 
 /* A task with all that can be said of it; CONC_TASK(...) makes one. */
@@ -89,12 +91,15 @@ typedef struct conc_task {
  *
  * Requires fn not NULL; arg not NULL unless arg_size is 0 or CONC_BORROW.
  * Errors, each of which leaves *future alone and nothing queued:
- *   -EINVAL         a NULL or a combination that makes no sense
+ *   -EINVAL         a NULL or a combination that makes no sense, or CONC_BORROW
+ *                   and a process pool
  *   -ENOMEM         no memory, or sizes that no memory can hold
  *   -EAGAIN         the queue is full (CONC_FAIL), or no worker could be started
  *   -ETIMEDOUT      the queue stayed full until .submit_deadline
  *   CONC_ESHUTDOWN  the executor was shut down
- *   CONC_EBROKEN    its initialiser failed: the current exception's cause says how
+ *   CONC_EBROKEN    its initialiser failed, or its workers keep dying: the current
+ *                   exception and its cause say how
+ *   CONC_ENOTMAPPED fn was loaded after the process pool was created
  *   CONC_EFORKED    it belongs to the process we forked from
  * A submit against a shutdown is either accepted, and runs, or refused.
  */
@@ -105,13 +110,14 @@ CONC_API int conc_submit(conc_executor *ex, conc_fn *fn, const void *arg, size_t
  * conc_submit_task: as conc_submit, with a task that says more.  The task
  * struct is read and not kept.  cleanup(user) runs exactly once if the task
  * was accepted, in this process, before its future counts as done, as a
- * callback: on the thread that ends the task, with no lock held, and no wait
- * may block in it; never if submit refused.  time_limit on a thread pool only
- * asks: conc_cancelled() turns true, and a failure after it becomes
- * CONC_ETIMELIMIT, with the task's own exception as its cause.  retries greater
- * than 0 is the promise that the task may run more than once; between runs its
- * future is pending.  Further errors: -E2BIG: the struct is of a newer version
- * and uses what this library does not know; -EINVAL: also for a negative
+ * callback: on the thread that ends the task (a worker, a process pool's own
+ * thread, or whoever cancels), with no lock held, and no wait may block in it;
+ * never if submit refused.  time_limit on a thread pool only asks:
+ * conc_cancelled() turns true, and a failure after it becomes CONC_ETIMELIMIT,
+ * with the task's own exception as its cause; a process pool kills it.  retries
+ * greater than 0 is the promise that the task may run more than once; between
+ * runs its future is pending.  Further errors: -E2BIG: the struct is of a newer
+ * version and uses what this library does not know; -EINVAL: also for a negative
  * time_limit, backoff or retries.
  */
 CONC_API int conc_submit_task(conc_executor *ex, const conc_task *task, conc_future **future);
@@ -150,9 +156,10 @@ typedef struct conc_map_options {
  * call is made inside a callback or cleanup; -EINVAL: as conc_submit_task, and
  * for arrays larger than any memory.  On deadline, stop_on_failure or a
  * shutdown what has not begun is cancelled, what runs is asked to stop
- * (conc_cancelled) and awaited; an item's code is -ECANCELED if it never ran,
- * or returned that when it was asked.  Also what conc_submit returns, when the
- * executor takes no more: what had begun is awaited then as well.
+ * (conc_cancelled), on a process pool killed, and awaited; an item's code is
+ * -ECANCELED if it never ran, returned that when it was asked, or was killed so.
+ * Also what conc_submit returns, when the executor takes no more: what had begun
+ * is awaited then as well.
  *
  * on_item and on_progress run in the calling thread, one at a time, on_item in
  * the order in which chunks end, for items that ran.  Memory in use does not
@@ -191,7 +198,11 @@ CONC_API void conc_executor_destroy(conc_executor *ex);
 /*
  * conc_executor_resize: let it have n workers from now on.  Never waits: more
  * are started as they are needed, fewer remain as tasks end.  Return 0;
- * -EINVAL: n is below 1 or beyond 4096; CONC_ESHUTDOWN; CONC_EFORKED.
+ * -EINVAL: n is below 1 or beyond 4096, of a process pool 1024; CONC_ESHUTDOWN;
+ * CONC_EFORKED.  A process pool whose zygote has no room for so many (it has for
+ * 16, or for twice as many as there could be when it was forked) forks a new one,
+ * which has a new picture of memory: see conc_process_pool_refresh, also for how
+ * that may fail.
  */
 CONC_API int conc_executor_resize(conc_executor *ex, int n);
 

@@ -70,8 +70,9 @@ CONC_API int conc_future_wait(conc_future *f, conc_time deadline);
  * conc_future_result: wait, and copy the result.
  *
  * Block until f has ended.  Return 0, and the result's size bytes in result;
- * -ECANCELED: it was cancelled; or the code that the task failed with, whose
- * exception is then this thread's current one and counts as looked at.
+ * -ECANCELED: it was cancelled, which leaves this thread's current exception as it
+ * is; or the code that the task failed with, whose exception is then this thread's
+ * current one and counts as looked at.
  * size must be the result's own, or 0 to copy nothing (result may be NULL
  * then): else -EMSGSIZE, and the result stays where it is.  Also what
  * conc_future_wait returns.  May be called any number of times.
@@ -122,9 +123,9 @@ CONC_API int conc_future_cancel(conc_future *f);
  * Process pools only.  Return 0: it has been cancelled as by
  * conc_future_cancel; or it runs, its worker is being killed, and it ends
  * cancelled as soon as that is dead: conc_future_wait tells when.  It is not
- * retried.  The same for every further call.  CONC_ESTATE: it has ended
- * otherwise.  -ENOTSUP: f is a thread pool's or a promise's; nothing was
- * changed.  CONC_EFORKED.
+ * retried.  The same for every further call, also once it has ended cancelled,
+ * by whatever call.  CONC_ESTATE: it has ended otherwise.  -ENOTSUP: f is a
+ * thread pool's or a promise's; nothing was changed.  CONC_EFORKED.
  */
 CONC_API int conc_future_kill(conc_future *f);
 
@@ -132,11 +133,12 @@ CONC_API int conc_future_kill(conc_future *f);
  * conc_future_on_done: call callback(f, user) when f has ended.
  *
  * Callbacks run once, in order of registration, with no lock held, in the
- * thread that ends f: the worker, or whoever cancels it.  If f has ended
- * before, the callback runs at once in the calling thread; if callbacks of f
- * are running just then, behind them in the thread that runs them.  Waiters
- * are woken before callbacks run; a pool's shutdown waits for them.  In the
- * callback f is borrowed, and no wait may block (-EDEADLK).  It must return.
+ * thread that ends f: the worker, of a process pool the one thread that it has
+ * in the host, or whoever cancels it.  If f has ended before, the callback runs
+ * at once in the calling thread; if callbacks of f are running just then, behind
+ * them in the thread that runs them.  Waiters are woken before callbacks run; a
+ * pool's shutdown waits for them.  In the callback f is borrowed, and no wait may
+ * block (-EDEADLK).  It must return.
  * Return 0; -EINVAL; -ENOMEM; CONC_EFORKED: not registered.
  */
 CONC_API int conc_future_on_done(

@@ -30,7 +30,10 @@ extern "C" {
  * thread, forks all workers, and sees them die.  That one fork is the only
  * moment at which other threads of the program matter: create the pool early,
  * before threads are started, or while none of them holds a lock that tasks
- * need.  malloc and stdio are safe in any case.
+ * need.  malloc and stdio are safe in any case.  The same holds whenever a new
+ * zygote is forked: by conc_process_pool_refresh, by conc_executor_resize to more
+ * workers than the zygote has room for, and, if somebody kills the zygote, as
+ * soon as tasks need another one.
  *
  * What a task sees.  The program's memory as it was when the pool was created:
  * all functions, constants, tables read at start.  Since then each worker has
@@ -41,15 +44,22 @@ extern "C" {
  * the pool was created.  CONC_BORROW is -EINVAL.  A function of a library that
  * was loaded later is refused with CONC_ENOTMAPPED.
  *
- * Worker processes.  Each leads a process group of its own, which is killed
+ * Worker processes.  They are started as tasks need them, without an init no more
+ * than two at a time.  Each leads a process group of its own, which is killed
  * when it ends, with what its tasks have started.  Signals that the host
- * catches are at their defaults, none is blocked, SIGINT is ignored: who
- * interrupts means the host.  stdin is /dev/null; stdout is flushed after each
- * task, other streams are the task's to flush; what the host had not flushed
- * is not written again.  Neither atexit functions nor threads of the host run
- * there.  A task may start threads and processes, and make executors of its
- * own; the pool itself belongs to the host (CONC_EFORKED).  All workers begin
- * with the same seeds of random numbers: let init seed by conc_worker_index().
+ * catches are at their defaults, and so are SIGCHLD and SIGPIPE; others that it
+ * ignores stay ignored; SIGINT, SIGTTIN and SIGTTOU are ignored in any case: who
+ * interrupts means the host.  None is blocked.  stdin is /dev/null.  stdout is
+ * flushed after each task, and in a map after each piece of a chunk; other
+ * streams are the task's to flush; what the host had not flushed is not written
+ * again.
+ * Neither atexit functions nor threads of the host run there.  Tasks run on a
+ * copy of the stack of the thread that forked the zygote, as large as that can
+ * grow.  A task may start threads and processes, and make executors of its own;
+ * the pool itself belongs to the host (CONC_EFORKED).  Tasks must not close
+ * descriptors that they have not opened: a worker whose report pipe is closed is
+ * killed.  All workers begin with the same seeds of random numbers: let init
+ * seed by conc_worker_index().
  *
  * Death.  A task whose worker dies by a signal, calls exit or _exit, or is
  * killed from outside (by the system when memory runs out, say) fails at once
@@ -61,11 +71,12 @@ extern "C" {
  * killed.
  *
  * In the host.  The pool has one thread of its own, on which callbacks and
- * cleanups run.  It installs no signal handler, never waits for children that
- * are not its own, and works as well if SIGCHLD is ignored or the host reaps
- * every child.  The zygote is a child of the host: a loop like while (wait(NULL)
- * > 0) would wait for it too; .detached prevents that.  In the child of a fork
- * the pool answers CONC_EFORKED.
+ * cleanups run.  A thread that waits for a task may end it itself, but only one
+ * that has neither callback nor cleanup.  The pool installs no signal handler,
+ * never waits for children that are not its own, and works as well if SIGCHLD is
+ * ignored or the host reaps every child.  The zygote is a child of the host: a
+ * loop like while (wait(NULL) > 0) would wait for it too; .detached prevents
+ * that.  In the child of a fork the pool answers CONC_EFORKED.
  *
  * A task that is killed leaves half done what it was doing outside its own
  * memory: files half written, locks in shared memory held.
@@ -76,7 +87,8 @@ typedef struct conc_process_pool_options {
 	const char *name;
 	int workers;                 /* 1 to 1024; 0: as many as there are usable CPUs */
 	conc_when_full when_full;    /* CONC_BLOCK or CONC_FAIL */
-	size_t queue_limit;          /* tasks that may wait; 0: no limit */
+	/* tasks that may wait, in the queue or behind another at a worker; 0: no limit */
+	size_t queue_limit;
 	int (*init)(void *user);     /* first thing in each worker: 0, or a code; or NULL */
 	/* last thing in each worker that ends in good order; or NULL */
 	void (*fini)(void *user);
@@ -92,7 +104,7 @@ typedef struct conc_process_pool_options {
 	size_t keep_count;           /* so many */
 	int tasks_per_worker;        /* then it is replaced; 0: no limit */
 	int nice;                    /* added to the host's; 0 to 39 */
-	/* so many workers may die without a task to blame, in restart_period; 0: 8 */
+	/* so many workers may die without a task to blame, in a restart_period; 0: 8 */
 	int restarts;
 	int close_fds;               /* 1: workers have 0, 1, 2 and keep_fds open, no others */
 	int detached;                /* 1: the zygote is no child of the host */
@@ -113,11 +125,17 @@ typedef struct conc_process_pool_options {
  * they hold for each item.
  *
  * init and fini run in the worker, where conc_worker_index() tells which it is.
+ * A pool that is destroyed waits for each fini, under CONC_KILL for 250 ms;
+ * without one, idle workers are simply killed.
+ *
  * A worker whose init fails, or that dies in init, has died early; after three
  * early deaths in a row the pool is broken: what is queued fails with
  * CONC_EBROKEN, whose cause is init's exception, and so does every submit from
  * then on.  It breaks as well when more than .restarts workers have died within
- * .restart_period while they ran no task.
+ * one .restart_period while they ran no task.  Periods follow each other, the
+ * first death after one begins the next: so up to twice as many may die in any
+ * stretch of that length.  If the system lets it have no process at all, what is
+ * queued fails with CONC_EBROKEN after half a second or so; later tasks try again.
  */
 
 /*
@@ -131,9 +149,6 @@ typedef struct conc_process_pool_options {
  * one; -E2BIG: options of a newer version use what this library does not know;
  * -ENOMEM; -EAGAIN: no process or thread can be started, or the system has no
  * more locks; -EMFILE, -ENFILE: no descriptors.
- *
- * The pool adds to what <conc/executor.h> says of submit: -EINVAL for
- * CONC_BORROW, CONC_ENOTMAPPED.
  */
 CONC_API int conc_process_pool_create(
     conc_executor **ex, const conc_process_pool_options *options);
@@ -143,7 +158,7 @@ CONC_API int conc_process_pool_create(
  *
  * Fork a new zygote.  Tasks that are queued run on workers forked from it, which
  * see the memory of now and know the functions loaded by now; tasks that run
- * end on the old workers, which then leave in good order.  Never waits for
+ * end on the old workers, which then leave in good order.  It never waits for
  * tasks.  As for create, the other threads of the program matter at this
  * moment.
  *

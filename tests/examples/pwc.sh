@@ -188,6 +188,8 @@ refused() {
 	check "silence of '$*'" [ ! -s pwc.out ]
 }
 refused --workers 0
+refused --workers 1025
+refused --processes --workers 1025
 refused --workers 4294967297 files/open
 refused --workers two
 refused --processes --workers two
