@@ -2,6 +2,7 @@
 /*
  * Tests of corners of the process pool that were wrong once.
  */
+#include "process/pool.h"
 #include "tests/process.h"
 
 static int
@@ -66,6 +67,112 @@ START_TEST(a_kill_spares_the_next)
 }
 END_TEST
 
+static int
+kill_me_task(const void *arg, void *result)
+{
+	(void)arg;
+	(void)result;
+	return kill(getpid(), SIGKILL);
+}
+
+/* The pipe's end is read before the death is told of: it must not be taken for the cause. */
+START_TEST(who_was_killed_from_outside_is_told_so)
+{
+	conc_executor *pool = PROCESSES(.workers = 1);
+
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(finish(SUBMIT(pool, .fn = kill_me_task)), CONC_ECRASHED);
+		ck_assert_ptr_nonnull(strstr(
+		    conc_exception_message(conc_caught()), "perhaps the system was out of memory"));
+		conc_clear();
+	}
+	conc_executor_destroy(pool);
+}
+END_TEST
+
+static int
+spin_task(const void *arg, void *result)
+{
+	volatile bool on = true;
+
+	(void)arg;
+	(void)result;
+	while (on)
+		continue;
+	return 0;
+}
+
+/* A host that ignores the signal of the CPU limit has the limit all the same. */
+START_TEST(an_ignored_signal_lifts_no_cpu_limit)
+{
+	conc_executor *pool;
+
+	signal(SIGXCPU, SIG_IGN);
+	pool = PROCESSES(.workers = 1, .cpu_limit = CONC_MS(20));
+	ck_assert_int_eq(finish(SUBMIT(pool, .fn = spin_task)), CONC_ETIMELIMIT);
+	conc_clear();
+	conc_executor_destroy(pool);
+}
+END_TEST
+
+/* Writes over all that the host shares with it, and waits. */
+static int
+scribble_task(const void *arg, void *result)
+{
+	struct conc__page *page = *(struct conc__page *const *)arg;
+
+	(void)result;
+	memset(page, 0, sizeof *page);
+	atomic_store(&shared->come, 1);
+	linger(&shared->open);
+	return 0;
+}
+
+/* What a worker writes into its page costs it and its task, not the host. */
+START_TEST(a_spoilt_page_spoils_one_worker)
+{
+	conc_executor *pool = PROCESSES(.workers = 1);
+	struct conc__page *page = ((struct conc__process_pool *)pool)->brood->plan.pages;
+	conc_future *f = SUBMIT(pool, .fn = scribble_task, .arg = &page, .arg_size = sizeof page);
+	conc_future *g[8];
+
+	reach(&shared->come, 1);
+	for (int i = 0; i < 8; i++)
+		g[i] = SUBMIT(pool, .fn = none_task);
+	for (int i = 0; i < 8; i++)
+		(void)conc_future_cancel(g[i]);
+	atomic_store(&shared->open, 1);
+	ck_assert_int_eq(finish(f), CONC_ECORRUPT);
+	for (int i = 0; i < 8; i++) {
+		ck_assert_int_eq(conc_future_wait(g[i], CONC_FOREVER), 0);
+		(void)conc_future_exception(g[i]);
+		conc_future_release(g[i]);
+	}
+	ck_assert_int_eq(finish(SUBMIT(pool, .fn = none_task)), 0);
+	conc_clear();
+	conc_executor_destroy(pool);
+}
+END_TEST
+
+static void
+endless_fini(void *user)
+{
+	(void)user;
+	for (;;)
+		pause();
+}
+
+/* CONC_KILL also ends a fini that does not end, when it is the first that is asked for. */
+START_TEST(a_kill_ends_an_endless_fini)
+{
+	conc_executor *pool = PROCESSES(.workers = 1, .fini = endless_fini);
+
+	ck_assert_int_eq(finish(SUBMIT(pool, .fn = none_task)), 0);
+	ck_assert_int_eq(conc_shutdown(pool, CONC_KILL, CONC_FOREVER), 0);
+	conc_executor_destroy(pool);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -75,5 +182,9 @@ main(void)
 	tcase_add_test(all, revoked_orders_do_not_fill_the_ring);
 	tcase_add_test(all, a_cancelled_last_task_lets_the_worker_go);
 	tcase_add_test(all, a_kill_spares_the_next);
+	tcase_add_test(all, who_was_killed_from_outside_is_told_so);
+	tcase_add_test(all, an_ignored_signal_lifts_no_cpu_limit);
+	tcase_add_test(all, a_spoilt_page_spoils_one_worker);
+	tcase_add_test(all, a_kill_ends_an_endless_fini);
 	return run_suite(s);
 }

@@ -19,13 +19,21 @@ int
 conc__process_start(int (*entry)(void *arg), void *arg)
 {
 	struct conc__self *self;
+	sigset_t all, old;
 	pid_t pid;
+	int rc;
 
 	if (conc__fault())
 		return -EAGAIN;
+	/* No handler of the program's may run in the child. */
+	sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	pid = fork();
-	if (pid != 0)
-		return pid > 0 ? (int)pid : -errno;
+	rc = pid > 0 ? (int)pid : -errno;
+	if (pid != 0) {
+		(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+		return rc;
+	}
 	conc__fault_descend();
 	self = conc__self();
 	conc_exception_release(self->caught);

@@ -37,6 +37,7 @@ settle_signals(void)
 			(void)signal(i, SIG_DFL);
 	}
 	(void)signal(SIGCHLD, SIG_DFL); /* also when only SA_NOCLDWAIT was set */
+	(void)signal(SIGXCPU, SIG_DFL); /* it tells that a CPU limit has passed */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGTTIN, SIG_IGN);
 	(void)signal(SIGTTOU, SIG_IGN);

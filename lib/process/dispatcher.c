@@ -8,6 +8,7 @@
 #include "exec/chunk.h"
 #include "process/pool.h"
 
+#define SILENCE CONC_MS(50) /* so long after the end of its pipe a worker is killed */
 #define LAST_WORDS CONC_MS(250) /* so long may fini take when the pool is killed */
 
 static void
@@ -108,7 +109,12 @@ tend(struct conc__process_pool *p, struct conc__slot *s, conc_time *until)
 	}
 	if (p->mode >= CONC__PROCESS_CANCEL || conc__slot_unwanted(p, s))
 		conc__slot_take_back(p, s);
-	if (s->out > 0 && p->mode == CONC__PROCESS_KILL) {
+	if (s->deaf) { /* mostly it has died, and the zygote is about to tell how */
+		if (conc__now() - s->silent_since > SILENCE)
+			conc__slot_kill(p, s, CONC__REASON_SILENT);
+		else
+			sooner(until, conc__later(s->silent_since, SILENCE));
+	} else if (s->out > 0 && p->mode == CONC__PROCESS_KILL) {
 		conc__slot_kill(p, s, CONC__REASON_ASKED);
 	} else if (s->out > 0 && guilty(s, until) != CONC__REASON_NONE) {
 		/*
@@ -123,6 +129,8 @@ tend(struct conc__process_pool *p, struct conc__slot *s, conc_time *until)
 	} else if (s->out == 0 && conc__writer_empty(&s->writer) &&
 	    (over || conc__slot_unwanted(p, s) || (limit > 0 && s->tasks >= limit))) {
 		conc__slot_bye(p, s);
+		if (p->mode == CONC__PROCESS_KILL)
+			sooner(until, conc__later(s->left, LAST_WORDS));
 	}
 }
 
@@ -200,7 +208,7 @@ look_in(struct conc__slot *s, conc_time *until)
 static size_t
 gather(struct conc__process_pool *p, conc_time *until)
 {
-	bool idle = false, ahead = false;
+	bool ahead = false;
 	size_t n = 0;
 
 	add(p, &n, p->bell, CONC__READABLE, NULL, NULL);
@@ -218,14 +226,12 @@ gather(struct conc__process_pool *p, conc_time *until)
 				add(p, &n, s->fds[CONC__REPORTS_READ], CONC__READABLE, b, s);
 			if (!conc__writer_empty(&s->writer))
 				add(p, &n, s->fds[CONC__TASKS_WRITE], CONC__WRITABLE, b, s);
-			idle |= s->state == CONC__SLOT_READY && s->out == 0;
 			ahead |= s->out > 1;
 		}
 		if (!b->gone)
 			add(p, &n, b->zygote.control, wanted, b, NULL);
 	}
-	/* Then there may be something to take back. */
-	if (ahead && (idle || conc__process_free_slot(p) != NULL))
+	if (ahead) /* then there may be something to take back */
 		sooner(until, conc__later(conc__now(), CONC__LONG));
 	if (p->look_again != 0) {
 		sooner(until, p->look_again);

@@ -24,6 +24,8 @@ credit(const struct conc__slot *s)
 {
 	int64_t n = s->pace > 0 ? ADVANCE / s->pace : 0;
 
+	if (s->pace > 2 * CONC__LONG) /* it would be taken back before its time */
+		return 1;
 	return n < LEAST_CREDIT ? LEAST_CREDIT : n > MOST_CREDIT ? MOST_CREDIT : (int)n;
 }
 
@@ -128,7 +130,7 @@ hand(struct conc__process_pool *p, struct conc__slot *s, struct conc__task *t)
 	const void *arg = t->arg;
 	int rc;
 
-	*x = (struct conc__errand){.area = -1, .limit = limit_of(p, t)};
+	*x = (struct conc__errand){.seq = seq, .area = -1, .limit = limit_of(p, t)};
 	if (chunk) {
 		if (s->areas == 3)
 			return -EAGAIN;
@@ -235,8 +237,9 @@ feed_one(struct conc__process_pool *p, int most, size_t leave, struct conc__slot
 	return true;
 }
 
-struct conc__slot *
-conc__process_free_slot(const struct conc__process_pool *p)
+/* May one more worker be started?  Its slot, or NULL. */
+static struct conc__slot *
+free_slot(const struct conc__process_pool *p)
 {
 	struct conc__brood *b = p->brood;
 
@@ -249,19 +252,15 @@ conc__process_free_slot(const struct conc__process_pool *p)
 	return NULL;
 }
 
-/* A worker is idle, or to be had, and another's long task stands before others: take those. */
+/* What stands behind a long task goes back into the queue, for whoever comes to it first. */
 static void
 steal(struct conc__process_pool *p)
 {
-	struct conc__brood *b = p->brood;
-	struct conc__slot *victim = NULL;
+	int64_t now = conc__now();
 
-	for (int i = 0; i < b->n; i++)
-		if (b->slots[i].out > 1 && (victim == NULL || b->slots[i].out > victim->out))
-			victim = &b->slots[i];
-	if (victim != NULL && (choose(p, 1) != NULL || conc__process_free_slot(p) != NULL) &&
-	    conc__slot_stuck(victim, conc__now()))
-		conc__slot_take_back(p, victim);
+	for (int i = 0; i < p->brood->n; i++)
+		if (p->brood->slots[i].out > 1 && conc__slot_stuck(&p->brood->slots[i], now))
+			conc__slot_take_back(p, &p->brood->slots[i]);
 }
 
 /* Have workers started for the tasks that wait. */
@@ -276,7 +275,7 @@ spawn(struct conc__process_pool *p)
 	struct conc__slot *s;
 
 	while ((size_t)p->starting < most && p->queue.count > (size_t)p->starting &&
-	    (s = conc__process_free_slot(p)) != NULL) {
+	    (s = free_slot(p)) != NULL) {
 		if (p->respawn > conc__now()) {
 			p->postponed = true;
 			return;
@@ -289,16 +288,14 @@ void
 conc__feed(struct conc__process_pool *p)
 {
 	/* What is far ahead is the dispatcher's: when reports come it sends many at once. */
-	int most = conc__self()->executor == p ? MOST_CREDIT : LEAST_CREDIT;
+	bool dispatcher = conc__self()->executor == p;
+	int most = dispatcher ? MOST_CREDIT : LEAST_CREDIT;
 	struct conc__slot *fed = NULL;
 
+	if (dispatcher && p->brood != NULL)
+		steal(p);
 	while (feed_one(p, 1, 0, &fed))
 		continue;
-	if (p->queue.first == NULL && p->brood != NULL) {
-		steal(p);
-		while (feed_one(p, 1, 0, &fed))
-			continue;
-	}
 	spawn(p);
 	while (feed_one(p, most, (size_t)p->starting, &fed))
 		continue;

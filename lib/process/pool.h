@@ -58,6 +58,7 @@ enum conc__reason {
 
 /* An order whose report has not come. */
 struct conc__errand {
+	uint64_t seq;            /* for cancellers, who must not believe the page */
 	struct conc__task *task; /* NULL: reported, or revoked */
 	int64_t limit;           /* time limit, ns; 0: none */
 	int64_t sent;            /* conc__now() */
@@ -78,6 +79,7 @@ struct conc__slot {
 	bool untold;                  /* the zygote is still to be told to spawn, or to kill */
 	int fds[CONC__SPAWNED_FDS];   /* -1: none */
 	bool wide;                    /* the task pipe has been widened */
+	int64_t silent_since;         /* its end was read then */
 	bool deaf;                    /* the report pipe is at its end, or not to be believed */
 	struct conc__reader reader;
 	struct conc__writer writer;
@@ -289,8 +291,6 @@ void conc__slot_bury(struct conc__process_pool *p, struct conc__slot *s,
 void conc__feed(struct conc__process_pool *p);
 /* How many tasks wait, in the queue or behind others at a worker. */
 size_t conc__process_waiting(const struct conc__process_pool *p);
-/* May one more worker be started?  Its slot, or NULL. */
-struct conc__slot *conc__process_free_slot(const struct conc__process_pool *p);
 /* Is it at a task that runs so long that what stands behind it should go elsewhere? */
 bool conc__slot_stuck(struct conc__slot *s, int64_t now);
 /* Order seq of s is out no more. */
@@ -309,8 +309,8 @@ void conc__take_items(struct conc__slot *s, struct conc__errand *x, uint64_t n, 
  * all of them, and the order has come back.
  */
 bool conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
-/* Order seq has come back: cancellers meet its task no more. */
-void conc__process_take_out(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
+/* Order seq has come back: cancellers meet its task no more.  false: one of them has it. */
+bool conc__process_take_out(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
 
 /* help.c: a waiter at s must leave.  With the lock held. */
 void conc__process_call_away(struct conc__process_pool *p, const struct conc__slot *s);

@@ -9,17 +9,17 @@
 #include "process/pool.h"
 #include <string.h>
 
-/* From now on the task of order seq is ours alone: a canceller comes too late. */
-void
+bool
 conc__process_take_out(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
 {
 	struct conc__task *t = s->ring[seq % CONC__RING].task;
 
+	if (!conc__future_hold(&t->future))
+		return false;
+	t->claim = NULL;
+	conc__future_let_go(&t->future);
 	conc__slot_forget(p, s, seq);
-	if (conc__future_hold(&t->future)) {
-		t->claim = NULL;
-		conc__future_let_go(&t->future);
-	}
+	return true;
 }
 
 static bool
@@ -82,7 +82,8 @@ go_on(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq, bool on,
 		}
 		conc__future_let_go(&t->future);
 	}
-	conc__process_take_out(p, s, seq);
+	if (!conc__process_take_out(p, s, seq))
+		return;
 	conc__process_ending(p, t,
 	    conc__slot_condemned(s, seq) ? CONC__CANCELLED : CONC__DONE, NULL, ran);
 }
@@ -237,7 +238,10 @@ returned(struct conc__process_pool *p, struct conc__slot *s, const void *payload
 	}
 	if (e != NULL)
 		phase = CONC__FAILED;
-	conc__process_take_out(p, s, r->seq);
+	if (!conc__process_take_out(p, s, r->seq)) {
+		conc_exception_release(e);
+		return false; /* it was revoked */
+	}
 	if (conc__slot_condemned(s, r->seq)) { /* it was told that it would be cancelled */
 		conc_exception_release(e);
 		e = NULL;
@@ -287,7 +291,7 @@ conc__slot_listen(struct conc__process_pool *p, struct conc__slot *s, bool all)
 		s->deaf = true;
 		if (rc != -EPIPE)
 			conc__slot_kill(p, s, CONC__REASON_CORRUPT);
-		else if (s->state == CONC__SLOT_READY) /* it ends, or has closed the pipe */
-			conc__slot_kill(p, s, CONC__REASON_SILENT);
+		else
+			s->silent_since = conc__now(); /* it ends, or has closed the pipe */
 	}
 }

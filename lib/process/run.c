@@ -87,6 +87,16 @@ call_task(void *arg)
 	return run->fn(run->arg, run->result);
 }
 
+/* What runs from now on may use so much of CPU time; 0: without a limit. */
+static int
+limit_cpu(int64_t limit)
+{
+	int rc = limit > 0 ? conc__cpu_alarm(limit) : 0;
+
+	return rc == 0 ? 0 : conc_raise_at(rc, NULL, NULL, 0, NULL,
+				 "there is no timer for the CPU limit");
+}
+
 /* Run the function once, now. */
 static int
 run_once(struct run *run, const void *arg, void *result, int64_t now)
@@ -101,9 +111,9 @@ run_once(struct run *run, const void *arg, void *result, int64_t now)
 	    run->order->time_limit > 0 ? conc__later(now, run->order->time_limit) : 0;
 	conc_clear();
 	self->frame = &run->frame;
-	if (cpu_limit > 0)
-		(void)conc__cpu_alarm(cpu_limit);
-	code = conc__run_guarded(run->runner, call_task, run);
+	code = limit_cpu(cpu_limit);
+	if (code == 0)
+		code = conc__run_guarded(run->runner, call_task, run);
 	if (cpu_limit > 0)
 		(void)conc__cpu_alarm(0);
 	self->frame = NULL;
@@ -245,10 +255,10 @@ run_items(void *arg)
 		memset(result, 0, o->result_size);
 		if (o->time_limit > 0)
 			run->frame.limit = conc__later(c->now, o->time_limit);
-		if (cpu_limit > 0)
-			(void)conc__cpu_alarm(cpu_limit);
-		code = run->fn(o->arg_size > 0 ? c->args + i * o->arg_size : NULL,
-		    o->result_size > 0 ? result : NULL);
+		code = limit_cpu(cpu_limit);
+		if (code == 0)
+			code = run->fn(o->arg_size > 0 ? c->args + i * o->arg_size : NULL,
+			    o->result_size > 0 ? result : NULL);
 		if (conc__forked(run->runner->generation))
 			conc__process_exit(0); /* its child has come back here */
 		if (code != 0)

@@ -257,8 +257,8 @@ death_of(const struct conc__slot *s, const struct conc__task *t, int code, int64
 	    .code = code, .task = name, .message = text, .death = &death});
 }
 
-/* What its death means for the task that it was running. */
-static void
+/* What its death means for the task of order seq; false: nothing, a canceller has it. */
+static bool
 fail_running(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
     const struct conc__process_end *end)
 {
@@ -278,10 +278,11 @@ fail_running(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
 		code = CONC_ECORRUPT;
 	t->runs++;
 	if (k != NULL && x->items > 0 && conc__chunk_survives(p, s, seq))
-		return; /* all of it had been run */
+		return true; /* all of it had been run */
 	if (k != NULL)
 		t->runs = (unsigned)++k->tries;
-	conc__process_take_out(p, s, seq);
+	if (!conc__process_take_out(p, s, seq))
+		return false;
 	if (s->reason == CONC__REASON_ASKED || conc__slot_condemned(s, seq)) {
 		if (k != NULL) {
 			k->obeyed = true;
@@ -292,6 +293,7 @@ fail_running(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
 		conc__process_ending(
 		    p, t, CONC__FAILED, death_of(s, t, code, ran, end), ran);
 	}
+	return true;
 }
 
 /* Its death cost no task: too many of those, and the pool cannot run anything. */
@@ -337,10 +339,9 @@ conc__slot_bury(struct conc__process_pool *p, struct conc__slot *s,
 	conc__slot_listen(p, s, true);
 	early = early && s->state != CONC__SLOT_READY; /* it may have been READY for a moment */
 	/* What it had not begun is back, or a canceller has it; what is left it died of. */
-	while ((seq = conc__slot_at(s)) != 0) {
-		fail_running(p, s, seq, end);
-		cost = true;
-	}
+	for (seq = s->oldest; seq <= s->sent; seq++)
+		if (s->ring[seq % CONC__RING].task != NULL)
+			cost |= fail_running(p, s, seq, end);
 	if (s->reason == CONC__REASON_POOR) {
 		without(p, s, -ENOMEM);
 		return;

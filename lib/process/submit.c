@@ -108,19 +108,14 @@ conc__process_revoke(conc_executor *ex, struct conc__task *t)
 		return -EINPROGRESS;
 	}
 	s = t->slot;
-	/* relaxed: only a guess for the swap below */
-	word = conc__load_relaxed(claim);
-	seq = word >> 2;
+	seq = s->ring[claim - s->page->claims].seq;
+	word = conc__claim_word(seq, CONC__CLAIM_PENDING);
 	/* pairs with the worker's swap: one of us gets the order */
-	while ((word & CONC__CLAIM_STATE) == CONC__CLAIM_PENDING &&
-	    !conc__cas_acq_rel(claim, &word, conc__claim_word(seq, CONC__CLAIM_REVOKED)))
-		continue;
-	if ((word & CONC__CLAIM_STATE) != CONC__CLAIM_PENDING) {
+	if (!conc__cas_acq_rel(claim, &word, conc__claim_word(seq, CONC__CLAIM_REVOKED))) {
+		word = conc__claim_word(seq, CONC__CLAIM_RUNNING);
 		/* pairs with the task's look at the word: only a wish */
-		while ((word & CONC__CLAIM_STATE) == CONC__CLAIM_RUNNING &&
-		    !conc__cas_acq_rel(
-			claim, &word, conc__claim_word(seq, CONC__CLAIM_ASKED)))
-			continue;
+		(void)conc__cas_acq_rel(
+		    claim, &word, conc__claim_word(seq, CONC__CLAIM_ASKED));
 		conc__future_let_go(&t->future);
 		return -EINPROGRESS;
 	}
@@ -148,20 +143,23 @@ int
 conc__process_kill(conc_executor *ex, struct conc__task *t)
 {
 	struct conc__process_pool *p = (struct conc__process_pool *)ex;
-	uint64_t word;
+	struct conc__slot *s;
+	uint64_t seq;
 
 	if (t->claim == NULL) { /* too late: it has come back, and ends now */
 		conc__future_let_go(&t->future);
 		return CONC_ESTATE;
 	}
-	/* relaxed: it is not PENDING again while held, and its seq stands still */
-	word = conc__load_relaxed(t->claim);
-	if ((word & CONC__CLAIM_STATE) == CONC__CLAIM_PENDING) { /* once more, after a retry */
+	s = t->slot;
+	seq = s->ring[t->claim - s->page->claims].seq;
+	/* relaxed: it is not PENDING again while held */
+	if (conc__load_relaxed(t->claim) == conc__claim_word(seq, CONC__CLAIM_PENDING)) {
+		/* it was retried since the cancel */
 		conc__future_let_go(&t->future);
 		return -EAGAIN;
 	}
 	/* release: pairs with conc__slot_condemned */
-	conc__store_release(&((struct conc__slot *)t->slot)->condemned, word >> 2);
+	conc__store_release(&s->condemned, seq);
 	conc__bell_ring(p->bell);
 	conc__future_let_go(&t->future);
 	return 0;
