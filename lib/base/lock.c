@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "base/futex.h"
 #include "base/pthread.h"
+#include "base/self.h"
 #include "base/timespec.h"
 #include <errno.h>
 
@@ -15,27 +16,24 @@
 
 #include <assert.h>
 
-/* A bit for each rank that this thread holds: never two of one rank. */
-static _Thread_local uint32_t held;
+static void
+rank_try(int rank)
+{
+	conc__self()->ranks |= UINT32_C(1) << rank;
+}
 
 static void
 rank_up(int rank)
 {
-	assert(held >> rank == 0);
-	held |= UINT32_C(1) << rank;
-}
-
-static void
-rank_try(int rank)
-{
-	held |= UINT32_C(1) << rank;
+	assert(conc__self()->ranks >> rank == 0);
+	rank_try(rank);
 }
 
 static void
 rank_down(int rank)
 {
-	assert(held >> rank & 1);
-	held &= ~(UINT32_C(1) << rank);
+	assert(conc__self()->ranks >> rank & 1);
+	conc__self()->ranks &= ~(UINT32_C(1) << rank);
 }
 
 #else

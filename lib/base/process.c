@@ -25,6 +25,7 @@ conc__process_start(int (*entry)(void *arg), void *arg)
 
 	if (conc__fault())
 		return -EAGAIN;
+	self = conc__self(); /* now: another thread may be within its first use as we fork */
 	/* No handler of the program's may run in the child. */
 	sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -35,7 +36,6 @@ conc__process_start(int (*entry)(void *arg), void *arg)
 		return rc;
 	}
 	conc__fault_descend();
-	self = conc__self();
 	conc_exception_release(self->caught);
 	*self = (struct conc__self){0};
 	_exit(entry(arg));

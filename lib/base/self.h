@@ -10,6 +10,7 @@
  * one each.
  */
 #include <conc/error.h>
+#include <stdint.h>
 
 struct conc__frame;  /* future/frame.h: a task or callback that runs on this thread */
 struct conc__worker; /* thread/pool.h: the pool's worker that this thread is */
@@ -23,6 +24,9 @@ struct conc__self {
 	int hooks;                   /* excepthooks that run on this thread now */
 	int handlers;                /* log handlers that run on this thread now */
 	int callbacks;               /* future callbacks that run on this thread now */
+#ifdef CONC_DEBUG
+	uint32_t ranks;              /* a bit for each rank of lock held: never two of one */
+#endif
 };
 
 /* The calling thread's.  Never NULL.  Valid in that thread alone, until it ends. */

@@ -69,7 +69,7 @@ void
 conc__process_help(conc_executor *ex, struct conc__task *t, conc_time deadline)
 {
 	struct conc__process_pool *p = (struct conc__process_pool *)ex;
-	struct conc__slot *s = t->slot;
+	struct conc__slot *s;
 	struct conc__poll polls[2];
 	bool mine;
 
@@ -78,6 +78,7 @@ conc__process_help(conc_executor *ex, struct conc__task *t, conc_time deadline)
 		conc__future_let_go(&t->future);
 		return;
 	}
+	s = t->slot; /* its claim tells that it has one; once it is out it is a link */
 	conc__future_let_go(&t->future); /* without the lock t cannot come back */
 	if (!may_help(p, s, t)) {
 		conc__mutex_unlock(&p->lock);
