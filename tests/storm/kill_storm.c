@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,15 +141,25 @@ count_end(void *user)
 	ended[(uintptr_t)user]++;
 }
 
+/* Without a cleanup, whoever waits for it may read the worker's pipe himself. */
+static bool
+plain(long i)
+{
+	return i % 3 == 0 && fate_of(i) != BY_HANG;
+}
+
 static conc_future *
 submit(conc_executor *pool, long i)
 {
 	conc_future *f = NULL;
-	int rc = conc_submit_task(pool,
-	    CONC_TASK(.fn = storm_task, .arg = &i, .arg_size = sizeof i,
-		.result_size = sizeof i, .cleanup = count_end, .user = (void *)(uintptr_t)i,
-		.time_limit = fate_of(i) == BY_HANG ? CONC_MS(20) : 0),
-	    &f);
+	int rc = plain(i)
+	    ? conc_submit(pool, storm_task, &i, sizeof i, sizeof i, &f)
+	    : conc_submit_task(pool,
+		  CONC_TASK(.fn = storm_task, .arg = &i, .arg_size = sizeof i,
+		      .result_size = sizeof i, .cleanup = count_end,
+		      .user = (void *)(uintptr_t)i,
+		      .time_limit = fate_of(i) == BY_HANG ? CONC_MS(20) : 0),
+		  &f);
 
 	if (rc != 0)
 		breach("task %ld was refused: %s", i, conc_errname(rc));
@@ -173,7 +184,7 @@ finish(conc_future *f, long i)
 	rc = conc_future_result(f, &got, sizeof got);
 	death = rc != 0 ? conc_exception_death(conc_caught()) : NULL;
 	runs = atomic_load(&books->runs[i]);
-	if (ended[i] != 1)
+	if (ended[i] != !plain(i))
 		breach("task %ld ended %d times", i, ended[i]);
 	if (runs > 1)
 		breach("task %ld ran %d times", i, runs);
