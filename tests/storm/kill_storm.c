@@ -434,7 +434,7 @@ main(void)
 	if (unlucky > outside)
 		breach("%ld tasks were killed, %ld blows from outside", unlucky, outside);
 	for (long i = 0; i < tasks; i++)
-		if (ended[i] != 1)
+		if (ended[i] != !plain(i))
 			breach("task %ld ended %d times", i, ended[i]);
 	printf("%ld tasks, %ld deaths (%ld SIGSEGV, %ld SIGKILL, %ld exit, %ld hang, "
 	       "%ld from outside of which %ld hit a task) in %.1f s\n",
