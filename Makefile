@@ -144,8 +144,15 @@ cover:
 	  CFLAGS='-O0 -g --coverage -fprofile-update=atomic'
 	gcovr -r $(srcdir) --object-directory $B/cover --filter $Slib/ --fail-under-line 95
 
+# The process pool's scenarios take long: its heart gets as many schedules as all others, the
+# rest a tenth.
+heart   := run crash_costs_one killed_from_outside zygote_killed cancel_is_exact future_kill \
+           shutdown_drain shutdown_cancel shutdown_kill resize init_fails map map_raises
 sim: $B/sim/sim
-	$< -n $(SIM) -j $(JOBS) -m random && $< -n $(SIM) -j $(JOBS) -m pct
+	$< -l | awk '/^(processes|wire|zygote)_/ { print $$1 }' | grep -vxE '$(subst $() ,|,$(heart:%=processes_%))' >$B/sim/rest
+	$< -n $(SIM) -j $(JOBS) -m both $$($< -l | awk '!/^(processes|wire|zygote)_/ { print $$1 }') \
+	  $(heart:%=processes_%)
+	$< -n $$(($(SIM) / 10 + 1)) -j $(JOBS) -m both $$(cat $B/sim/rest)
 sweep: $B/sim/sim
 	$< -j $(JOBS) --sweep
 mutants:

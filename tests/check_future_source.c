@@ -219,8 +219,11 @@ run_for_ever(void *arg)
 {
 	struct handmade *h = arg;
 
-	for (; conc__future_win(&h->future, CONC__RUNNING); h->claims++)
+	for (; conc__future_win(&h->future, CONC__RUNNING); h->claims++) {
 		(void)conc__future_put_back(&h->future, CONC__PENDING);
+		/* Where threads take turns by steps they would do so always at the same one. */
+		sched_yield();
+	}
 	return NULL;
 }
 
