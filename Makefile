@@ -157,6 +157,8 @@ sweep: $B/sim/sim
 	$< -j $(JOBS) --sweep
 mutants:
 	sh $Sdev/mutants
+model:
+	B=$(abspath $B) CC='$(CC)' sh $Sdev/model
 
 demo: $(addprefix $B/examples/,q4_shared_list q7_factorials q8_squares)
 	$B/examples/q4_shared_list --pause 20 && $B/examples/q7_factorials && \
