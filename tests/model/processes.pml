@@ -182,7 +182,7 @@ inline put(s, type, q, t)
 #define BUSY(s)        (LIVE(s) > 1)
 #define STEALABLE      (steals > 0 && !QUEUED && FEEDABLE(1) && (BUSY(0) || BUSY(1)))
 
-/* feed.c: conc__process_free_slot */
+/* feed.c: free_slot */
 #define SPAWNABLE      (QCOUNT > STARTS && (GONE(0) || GONE(1)) && shut != CANCEL && \
                         shut != TERMINATE && !FEEDABLE(1))
 
