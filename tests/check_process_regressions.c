@@ -154,6 +154,40 @@ START_TEST(a_spoilt_page_spoils_one_worker)
 }
 END_TEST
 
+struct large {
+	int n;
+	char rest[100000];
+};
+
+/* Item 1 says by itself, unasked, that it was cancelled. */
+static int
+sulk_task(const void *arg, void *result)
+{
+	int n = *(const int *)arg;
+
+	((struct large *)result)->n = n;
+	return n == 1 ? -ECANCELED : 0;
+}
+
+/* An item too large to share a chunk is judged as the others are: that was a failure. */
+START_TEST(an_unasked_cancellation_is_a_failure)
+{
+	conc_executor *pool = PROCESSES(.workers = 1);
+	static struct large out[4];
+	int in[] = {0, 1, 2, 3}, codes[4];
+
+	ck_assert_int_eq(conc_map(pool, sulk_task, 4, in, sizeof *in, out, sizeof *out,
+			     CONC_MAP(.codes = codes)),
+	    -ECANCELED);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(codes[i], i == 1 ? -ECANCELED : 0);
+		ck_assert(i == 1 || out[i].n == i);
+	}
+	conc_clear();
+	conc_executor_destroy(pool);
+}
+END_TEST
+
 static void
 endless_fini(void *user)
 {
@@ -185,6 +219,7 @@ main(void)
 	tcase_add_test(all, who_was_killed_from_outside_is_told_so);
 	tcase_add_test(all, an_ignored_signal_lifts_no_cpu_limit);
 	tcase_add_test(all, a_spoilt_page_spoils_one_worker);
+	tcase_add_test(all, an_unasked_cancellation_is_a_failure);
 	tcase_add_test(all, a_kill_ends_an_endless_fini);
 	return run_suite(s);
 }

@@ -118,7 +118,8 @@ chunk_returned(struct conc__process_pool *p, struct conc__slot *s, struct conc__
     const struct conc__report *r, conc_exception *e)
 {
 	struct conc__chunk *k = (struct conc__chunk *)(uintptr_t)x->task->arg;
-	bool obeyed = r->code == -ECANCELED || r->type == CONC__REPORT_CANCELLED;
+	bool obeyed = r->type == CONC__REPORT_CANCELLED ||
+	    (r->type == CONC__REPORT_DONE && r->code == -ECANCELED);
 	bool on;
 
 	if (x->items > 0) {
@@ -199,7 +200,7 @@ returned(struct conc__process_pool *p, struct conc__slot *s, const void *payload
 		}
 		return true;
 	case CONC__REPORT_DONE:
-		if (r->item > x->items)
+		if (r->item > x->items || (r->code != 0 && claim != CONC__CLAIM_ASKED))
 			return false;
 		break;
 	case CONC__REPORT_RESULT:
