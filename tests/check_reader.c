@@ -232,6 +232,7 @@ START_TEST(nonsense_is_told)
 	    {.type = CONC__REPORT_RESULT, .size = (uint64_t)PTRDIFF_MAX / 2 + 1},
 	    {.type = CONC__REPORT_RESULT, .size = UINT64_MAX},
 	    {.type = CONC__REPORT_RESULT, .ran = -1},
+	    {.type = CONC__REPORT_RESULT, .ran = INT64_MAX},
 	    {.type = CONC__REPORT_READY, .size = 1},
 	    {.type = CONC__REPORT_CANCELLED, .size = 1},
 	    {.type = CONC__REPORT_DONE, .size = 8},

@@ -41,22 +41,22 @@ hurry(struct conc__slot *s, struct conc__errand *x, uint64_t seq, uint64_t done)
 static bool
 overdue(struct conc__slot *s, conc_time *until)
 {
-	uint64_t seq = conc__slot_at(s), done, began;
+	uint64_t seq = conc__slot_at(s), done;
 	struct conc__errand *x = &s->ring[seq % CONC__RING];
-	int64_t now;
+	int64_t began, now;
 
 	if (seq == 0 || x->limit == 0)
 		return false;
-	now = conc__now();
 	if (conc__slot_claim(s, seq) == CONC__CLAIM_PENDING) {
-		sooner(until, conc__later(now, x->limit));
+		sooner(until, conc__later(conc__now(), x->limit));
 		return false;
 	}
 	/* acquire: pairs with the worker's release of done, before which it wrote began */
 	done = conc__load_acquire(&s->page->done);
-	began = conc__load_acquire(&s->page->began); /* pairs with the same */
-	if (now - (int64_t)began < x->limit) {
-		sooner(until, conc__later((int64_t)began, x->limit));
+	began = conc__slot_began(s, seq);
+	now = conc__now();
+	if (now - began < x->limit) {
+		sooner(until, conc__later(began, x->limit));
 		return false;
 	}
 	if (x->items == 0 || hurry(s, x, seq, done))

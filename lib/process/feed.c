@@ -35,9 +35,9 @@ has_room(const struct conc__process_pool *p, struct conc__slot *s, int most)
 {
 	int limit = p->options.tasks_per_worker;
 
-	if (s->state != CONC__SLOT_READY || conc__slot_unwanted(p, s) || s->out >= most ||
-	    (s->out > 0 && s->out >= credit(s)) || (limit > 0 && s->tasks >= limit) ||
-	    s->writer.left > 0)
+	if (s->state != CONC__SLOT_READY || s->deaf || conc__slot_unwanted(p, s) ||
+	    s->out >= most || (s->out > 0 && s->out >= credit(s)) ||
+	    (limit > 0 && s->tasks >= limit) || s->writer.left > 0)
 		return false;
 	while (s->oldest <= s->sent && s->ring[s->oldest % CONC__RING].task == NULL)
 		s->oldest++;
@@ -50,9 +50,8 @@ conc__slot_stuck(struct conc__slot *s, int64_t now)
 {
 	uint64_t seq = conc__slot_at(s);
 
-	/* relaxed: only a hint */
 	return seq != 0 && conc__slot_claim(s, seq) != CONC__CLAIM_PENDING &&
-	    now - (int64_t)conc__load_relaxed(&s->page->began) > CONC__LONG;
+	    now - conc__slot_began(s, seq) > CONC__LONG;
 }
 
 /*

@@ -38,6 +38,7 @@ enum conc__claim {
 	CONC__CLAIM_ASKED,
 	CONC__CLAIM_REVOKED,
 	CONC__CLAIM_STATE = 3, /* the bits of the state in the word */
+	CONC__CLAIM_SPOILT,    /* no such word: what the host finds of a worker that spoils it */
 };
 
 struct conc__page {

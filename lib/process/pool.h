@@ -195,25 +195,27 @@ conc__slot_unwanted(const struct conc__process_pool *p, const struct conc__slot 
 	return s->brood->retiring || s->index >= p->target;
 }
 
-/* The state of an order's claim. */
+/*
+ * The page is the worker's to write, and to spoil: what stands there is asked
+ * here, and believed only as far as it fits what we know ourselves.
+ */
+
+/* The state of an order's claim; SPOILT, if the word is none of this order's. */
 static inline enum conc__claim
 conc__slot_claim(const struct conc__slot *s, uint64_t seq)
 {
 	/* acquire: pairs with the worker's swap: what it wrote to the page before is seen */
-	return (enum conc__claim)(conc__load_acquire(&s->page->claims[seq % CONC__RING]) &
-	    CONC__CLAIM_STATE);
+	uint64_t word = conc__load_acquire(&s->page->claims[seq % CONC__RING]);
+
+	return word == conc__claim_word(seq, word & CONC__CLAIM_STATE)
+	    ? (enum conc__claim)(word & CONC__CLAIM_STATE) : CONC__CLAIM_SPOILT;
 }
 
 /* The order that the worker is at, or comes to next; 0: none is out. */
-static inline uint64_t
-conc__slot_at(const struct conc__slot *s)
-{
-	for (uint64_t seq = s->oldest; seq <= s->sent; seq++)
-		if (s->ring[seq % CONC__RING].task != NULL &&
-		    conc__slot_claim(s, seq) != CONC__CLAIM_REVOKED)
-			return seq; /* others are reported, or about to be forgotten */
-	return 0;
-}
+uint64_t conc__slot_at(const struct conc__slot *s);
+
+/* When what it runs of order seq began, conc__now(). */
+int64_t conc__slot_began(const struct conc__slot *s, uint64_t seq);
 
 static inline int
 conc__priority(const struct conc__task *t)
@@ -305,10 +307,11 @@ void conc__slot_listen(struct conc__process_pool *p, struct conc__slot *s, bool 
 /* The chunk of errand x has run so many items of its order: take in what they left. */
 void conc__take_items(struct conc__slot *s, struct conc__errand *x, uint64_t n, bool obeyed);
 /*
- * The worker of a chunk's order has died: take in the items that it ended.  true: those were
- * all of them, and the order has come back.
+ * The worker of a chunk's order has died, as end tells: take in the items that it ended.  true:
+ * those were all of them, and the order has come back.
  */
-bool conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
+bool conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
+    const struct conc__process_end *end);
 /* Order seq has come back: cancellers meet its task no more.  false: one of them has it. */
 bool conc__process_take_out(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
 

@@ -41,7 +41,7 @@ conc__reader_take(struct conc__reader *r)
 static bool
 is_sound(const struct conc__report *head)
 {
-	if (head->size > PTRDIFF_MAX / 2 || head->ran < 0)
+	if (head->size > PTRDIFF_MAX / 2 || head->ran < 0 || head->ran > CONC__LONGEST_RUN)
 		return false;
 	switch (head->type) {
 	case CONC__REPORT_READY:

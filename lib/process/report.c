@@ -89,20 +89,19 @@ go_on(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq, bool on,
 }
 
 bool
-conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
+conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
+    const struct conc__process_end *end)
 {
 	struct conc__errand *x = &s->ring[seq % CONC__RING];
 	uint64_t word = conc__claim_word(seq, CONC__CLAIM_RUNNING), done;
 
 	/* If its zygote is gone it may live for a moment yet: it shall begin no other item. */
-	if (conc__future_hold(&x->task->future)) {
+	if (end == NULL && conc__future_hold(&x->task->future)) {
 		/* pairs with the worker's look before each item, as the next one says */
 		(void)conc__cas_acq_rel(&s->page->claims[seq % CONC__RING], &word,
 		    conc__claim_word(seq, CONC__CLAIM_ASKED));
 		conc__future_let_go(&x->task->future);
 	}
-	/* Either it raised done before its look at the claim, and we see it, or it is asked. */
-	conc__process_barrier();
 	/* acquire: pairs with the worker's release */
 	done = conc__load_acquire(&s->page->done);
 	conc__take_items(s, x, done < x->items ? done : x->items, false);
@@ -128,6 +127,8 @@ chunk_returned(struct conc__process_pool *p, struct conc__slot *s, struct conc__
 		on = on && !(k->exception != NULL && k->map->o->stop_on_failure);
 	} else {
 		k->obeyed = obeyed;
+		/* It raised done before its look at the claim, and we see it, or it is asked. */
+		conc__process_barrier();
 		on = conc__chunk_item_ended(k, obeyed ? -ECANCELED : r->code, e);
 	}
 	go_on(p, s, r->seq, on, r->ran);

@@ -56,6 +56,35 @@ started(struct conc__process_pool *p, struct conc__slot *s, enum conc__slot_stat
 	s->state = state;
 }
 
+uint64_t
+conc__slot_at(const struct conc__slot *s)
+{
+	for (uint64_t seq = s->oldest; seq <= s->sent; seq++) {
+		struct conc__task *t = s->ring[seq % CONC__RING].task;
+
+		if (t == NULL) /* reported */
+			continue;
+		if (conc__slot_claim(s, seq) != CONC__CLAIM_REVOKED)
+			return seq;
+		/* Whoever revokes it takes it out of RUNNING before he lets its future go. */
+		if (conc__future_hold(&t->future)) {
+			conc__future_let_go(&t->future);
+			return seq; /* the worker says so: it is not true */
+		}
+	}
+	return 0;
+}
+
+int64_t
+conc__slot_began(const struct conc__slot *s, uint64_t seq)
+{
+	int64_t sent = s->ring[seq % CONC__RING].sent;
+	/* relaxed: of an order whose claim, or done, the caller has seen, which order it */
+	int64_t began = (int64_t)conc__load_relaxed(&s->page->began);
+
+	return began >= sent && began <= conc__now() ? began : sent;
+}
+
 void
 conc__slot_ready(struct conc__process_pool *p, struct conc__slot *s)
 {
@@ -266,9 +295,7 @@ fail_running(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
 	struct conc__task *t = x->task;
 	struct conc__chunk *k =
 	    t->fn == conc__chunk_run ? (struct conc__chunk *)(uintptr_t)t->arg : NULL;
-	/* relaxed: the worker is dead */
-	int64_t began = (int64_t)conc__load_relaxed(&s->page->began);
-	int64_t ran = conc__now() - began;
+	int64_t ran = conc__now() - conc__slot_began(s, seq);
 	int code = CONC_ECRASHED;
 
 	if (s->reason == CONC__REASON_LIMIT ||
@@ -277,7 +304,7 @@ fail_running(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
 	else if (s->reason == CONC__REASON_CORRUPT)
 		code = CONC_ECORRUPT;
 	t->runs++;
-	if (k != NULL && x->items > 0 && conc__chunk_survives(p, s, seq))
+	if (k != NULL && x->items > 0 && conc__chunk_survives(p, s, seq, end))
 		return true; /* all of it had been run */
 	if (k != NULL)
 		t->runs = (unsigned)++k->tries;

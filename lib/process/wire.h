@@ -61,10 +61,11 @@ struct conc__report {
 	int32_t code;  /* 0 unless said */
 	uint64_t seq;  /* of the order; 0 for READY and INIT_FAILED */
 	uint64_t item; /* 0 unless said */
-	int64_t ran;   /* nanoseconds that the task or chunk ran */
+	int64_t ran;   /* nanoseconds that the task or chunk ran, at most CONC__LONGEST_RUN */
 	uint64_t size; /* payload */
 };
 
+#define CONC__LONGEST_RUN (INT64_MAX / 64) /* four years: sums of many do not overflow */
 /*
  * What a host has not yet read of a worker's pipe.  A read takes as much as
  * buf has room for, so many small reports cost one.
@@ -92,7 +93,7 @@ void conc__reader_fini(struct conc__reader *r);
  * skipped);
  * -EAGAIN: no whole one is there yet, poll; -EPIPE: end of file, whatever is half
  * there will never be whole; CONC_ECORRUPT: nonsense (unknown type, a size
- * over PTRDIFF_MAX / 2, a negative ran, a size where there can be none, a failure
+ * over PTRDIFF_MAX / 2, a ran that cannot be, a size where there can be none, a failure
  * without a code): read no more; -ENOMEM: no buffer; another code: an error.
  *
  * -EAGAIN saves the read that a short one before it made needless.  So it may be
