@@ -188,6 +188,94 @@ START_TEST(an_unasked_cancellation_is_a_failure)
 }
 END_TEST
 
+/* Item n is late the first time, item 9 always, and its run is counted. */
+static int
+late(int n)
+{
+	int run = atomic_fetch_add(&shared->runs[n], 1);
+
+	if ((run == 0 && n % 7 == 3) || n == 9)
+		return conc_raise(CONC_ETIMELIMIT, "item %d is late", n);
+	return 0;
+}
+
+static int
+late_task(const void *arg, void *result)
+{
+	int n = *(const int *)arg;
+
+	*(int *)result = n;
+	return late(n);
+}
+
+static int
+large_late_task(const void *arg, void *result)
+{
+	int n = *(const int *)arg;
+
+	((struct large *)result)->n = n;
+	return late(n);
+}
+
+/* An item that is late by its worker's word is run again, as one that was killed for it. */
+START_TEST(late_items_are_retried)
+{
+	static struct large large[20];
+	conc_executor *pool = PROCESSES(.workers = 2);
+	int in[20], out[20], codes[20];
+
+	for (int i = 0; i < 20; i++)
+		in[i] = i;
+	ck_assert_int_eq(conc_map(pool, _i == 0 ? late_task : large_late_task, 20, in,
+			     sizeof *in, _i == 0 ? (void *)out : (void *)large,
+			     _i == 0 ? sizeof *out : sizeof *large,
+			     CONC_MAP(.chunk = 10, .retries = 2, .codes = codes)),
+	    CONC_ETIMELIMIT);
+	ck_assert_str_eq(conc_exception_message(conc_caught()), "item 9 is late");
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(codes[i], i == 9 ? CONC_ETIMELIMIT : 0);
+		ck_assert_int_eq(shared->runs[i], i == 9 ? 3 : i % 7 == 3 ? 2 : 1);
+		ck_assert(i == 9 || (_i == 0 ? out[i] : large[i].n) == i);
+	}
+	conc_clear();
+	conc_executor_destroy(pool);
+}
+END_TEST
+
+struct mess {
+	struct conc__page *page;
+	int byte; /* what it is filled with; -1: its claim says REVOKED */
+};
+
+/* Spoils its page, and goes on for ever. */
+static int
+mess_task(const void *arg, void *result)
+{
+	const struct mess *m = arg;
+
+	if (m->byte >= 0)
+		memset(m->page, m->byte, sizeof *m->page);
+	else
+		conc__store_relaxed(&m->page->claims[1], conc__claim_word(1, CONC__CLAIM_REVOKED));
+	return spin_task(NULL, result);
+}
+
+/* A spoilt page lifts no time limit. */
+START_TEST(a_spoilt_page_lifts_no_limit)
+{
+	static const int bytes[] = {-1, 0, 0x7f, 0xff};
+	conc_executor *pool = PROCESSES(.workers = 1);
+	struct mess m = {((struct conc__process_pool *)pool)->brood->plan.pages, bytes[_i]};
+
+	ck_assert_int_eq(finish(SUBMIT(pool, .fn = mess_task, .arg = &m, .arg_size = sizeof m,
+			     .time_limit = CONC_MS(50))),
+	    CONC_ETIMELIMIT);
+	ck_assert_int_eq(finish(SUBMIT(pool, .fn = none_task)), 0);
+	conc_clear();
+	conc_executor_destroy(pool);
+}
+END_TEST
+
 static void
 endless_fini(void *user)
 {
@@ -220,6 +308,8 @@ main(void)
 	tcase_add_test(all, an_ignored_signal_lifts_no_cpu_limit);
 	tcase_add_test(all, a_spoilt_page_spoils_one_worker);
 	tcase_add_test(all, an_unasked_cancellation_is_a_failure);
+	tcase_add_loop_test(all, late_items_are_retried, 0, 2);
+	tcase_add_loop_test(all, a_spoilt_page_lifts_no_limit, 0, 4);
 	tcase_add_test(all, a_kill_ends_an_endless_fini);
 	return run_suite(s);
 }

@@ -106,7 +106,8 @@ cut(struct conc__order *o, struct conc__errand *x, struct conc__slot *s,
 	o->arg_size = m->arg_size;
 	o->result_size = m->result_size;
 	o->count = x->items = (uint32_t)n;
-	o->flags = m->o->stop_on_failure ? CONC__STOP_ON_FAILURE : 0;
+	o->flags = (m->o->stop_on_failure ? CONC__STOP_ON_FAILURE : 0) |
+	    (m->o->retries > 0 ? CONC__STOP_ON_LATE : 0);
 	o->attempt = (uint32_t)k->tries + 1;
 	o->size = (n > 0 ? n : 1) * m->arg_size;
 	if (n > 0)

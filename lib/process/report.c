@@ -32,22 +32,47 @@ all_zero(const int *codes, uint64_t n)
 	return any == 0;
 }
 
+/* The item at of k has failed with code: if it is to run again, note when. */
+static bool
+runs_again(struct conc__chunk *k, int code)
+{
+	if (code != CONC_ETIMELIMIT || ++k->tries > k->map->o->retries)
+		return false;
+	k->due = conc__chunk_due(k);
+	k->again = true;
+	if (k->exception != NULL && k->failed == k->at) {
+		conc_exception_release(k->exception);
+		k->exception = NULL;
+	}
+	return true;
+}
+
+static const int *
+codes_of(const struct conc__slot *s, const struct conc__errand *x)
+{
+	const struct conc__chunk *k = x->task->arg;
+
+	return (const int *)(s->page->areas[x->area] +
+	    conc__area_codes(x->items, k->map->result_size));
+}
+
 void
 conc__take_items(struct conc__slot *s, struct conc__errand *x, uint64_t n, bool obeyed)
 {
 	struct conc__chunk *k = (struct conc__chunk *)(uintptr_t)x->task->arg;
 	const struct conc__map *m = k->map;
-	const unsigned char *area = s->page->areas[x->area];
-	const int *codes = (const int *)(area + conc__area_codes(x->items, m->result_size));
+	const int *codes = codes_of(s, x);
 
-	if (n > 0 && m->result_size > 0)
-		memcpy(m->results + k->at * m->result_size, area, n * m->result_size);
-	if (n > 0)
-		k->tries = 0;
+	if (n == 0)
+		return;
+	if (m->result_size > 0)
+		memcpy(m->results + k->at * m->result_size, s->page->areas[x->area],
+		    n * m->result_size);
 	if (all_zero(codes, n)) { /* as nearly always */
 		if (k->codes != NULL)
 			memset(k->codes + (k->at - k->begin), 0, n * sizeof *codes);
 		k->at += n;
+		k->tries = 0;
 		return;
 	}
 	for (uint64_t i = 0; i < n; i++) {
@@ -58,6 +83,8 @@ conc__take_items(struct conc__slot *s, struct conc__errand *x, uint64_t n, bool 
 			k->obeyed = !x->hurried;
 			code = x->hurried ? CONC_ETIMELIMIT : code;
 		}
+		if (i == n - 1 && runs_again(k, code))
+			return;
 		if (code != 0 && !k->obeyed && k->exception == NULL)
 			e = conc__exception_make(code, NULL, NULL, NULL);
 		(void)conc__chunk_item_ended(k, code, e);
@@ -72,7 +99,7 @@ go_on(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq, bool on,
 	const struct conc__chunk *k = t->arg;
 
 	/* In one go: who kills it meanwhile must not take it for one that ends. */
-	if (on && k->at < k->end && !k->obeyed && conc__future_hold(&t->future)) {
+	if (on && k->at < k->end && !k->obeyed && !k->again && conc__future_hold(&t->future)) {
 		if (!conc__slot_condemned(s, seq)) {
 			conc__slot_forget(p, s, seq);
 			t->claim = NULL;
@@ -93,6 +120,7 @@ conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_
     const struct conc__process_end *end)
 {
 	struct conc__errand *x = &s->ring[seq % CONC__RING];
+	const struct conc__chunk *k = x->task->arg;
 	uint64_t word = conc__claim_word(seq, CONC__CLAIM_RUNNING), done;
 
 	/* If its zygote is gone it may live for a moment yet: it shall begin no other item. */
@@ -101,11 +129,13 @@ conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_
 		(void)conc__cas_acq_rel(&s->page->claims[seq % CONC__RING], &word,
 		    conc__claim_word(seq, CONC__CLAIM_ASKED));
 		conc__future_let_go(&x->task->future);
+		/* It raised done before its look at the claim, and we see it, or it is asked. */
+		conc__process_barrier();
 	}
 	/* acquire: pairs with the worker's release */
 	done = conc__load_acquire(&s->page->done);
 	conc__take_items(s, x, done < x->items ? done : x->items, false);
-	if (done < x->items)
+	if (done < x->items && !k->again)
 		return false;
 	go_on(p, s, seq, true, 0);
 	return true;
@@ -125,10 +155,11 @@ chunk_returned(struct conc__process_pool *p, struct conc__slot *s, struct conc__
 		conc__take_items(s, x, r->item, obeyed && r->item > 0);
 		on = r->item == x->items || x->hurried;
 		on = on && !(k->exception != NULL && k->map->o->stop_on_failure);
+	} else if (runs_again(k, r->code)) {
+		conc_exception_release(e);
+		on = false;
 	} else {
 		k->obeyed = obeyed;
-		/* It raised done before its look at the claim, and we see it, or it is asked. */
-		conc__process_barrier();
 		on = conc__chunk_item_ended(k, obeyed ? -ECANCELED : r->code, e);
 	}
 	go_on(p, s, r->seq, on, r->ran);
@@ -159,6 +190,24 @@ receive(struct conc__slot *s, conc_future *f, void *result, const void *payload)
 	}
 	conc__task_take_room((struct conc__task *)f, room, r->size);
 	return 0;
+}
+
+/* May a chunk's order with this claim be DONE as r says, perhaps before its last item? */
+static bool
+may_be_done(const struct conc__slot *s, const struct conc__errand *x,
+    const struct conc__report *r, enum conc__claim claim)
+{
+	const conc_map_options *o = ((const struct conc__chunk *)x->task->arg)->map->o;
+
+	if (r->item > x->items)
+		return false;
+	if (claim == CONC__CLAIM_ASKED)
+		return true;
+	if (r->code != 0)
+		return false;
+	return r->item == x->items ||
+	    ((o->stop_on_failure || o->retries > 0) && r->item > 0 &&
+		codes_of(s, x)[r->item - 1] != 0);
 }
 
 /* A task's report, or that of one item alone.  false: nonsense. */
@@ -201,7 +250,7 @@ returned(struct conc__process_pool *p, struct conc__slot *s, const void *payload
 		}
 		return true;
 	case CONC__REPORT_DONE:
-		if (r->item > x->items || (r->code != 0 && claim != CONC__CLAIM_ASKED))
+		if (!may_be_done(s, x, r, claim))
 			return false;
 		break;
 	case CONC__REPORT_RESULT:

@@ -231,6 +231,8 @@ item_failed(struct chunk *c, int code)
 	failed.code = code;
 	c->rc = conc__report_failure(c->run.runner->reports, &failed, e);
 	conc_clear();
+	if (code == CONC_ETIMELIMIT && (o->flags & CONC__STOP_ON_LATE))
+		return false; /* it may be to run again, later */
 	return c->rc == 0 && !(o->flags & CONC__STOP_ON_FAILURE);
 }
 

@@ -37,10 +37,11 @@ struct conc__order {
 	uint32_t name_size;   /* of the task's name, without a zero byte; 0: none */
 	int64_t time_limit;   /* of the task or of each item, ns; 0: none */
 	uint32_t attempt;     /* which run of the task this is, from 1 */
-	uint32_t flags;       /* CONC__STOP_ON_FAILURE */
+	uint32_t flags;       /* CONC__STOP_ON_... */
 	uint64_t size;        /* payload: argument or arguments, then the name */
 };
-enum { CONC__STOP_ON_FAILURE = 1 }; /* a chunk ends at its first failing item */
+/* A chunk ends at its first failing item; at the first that is CONC_ETIMELIMIT. */
+enum { CONC__STOP_ON_FAILURE = 1, CONC__STOP_ON_LATE = 2 };
 
 /* Worker to host: "this came of it". */
 enum conc__report_type {
@@ -64,8 +65,8 @@ struct conc__report {
 	int64_t ran;   /* nanoseconds that the task or chunk ran, at most CONC__LONGEST_RUN */
 	uint64_t size; /* payload */
 };
-
 #define CONC__LONGEST_RUN (INT64_MAX / 64) /* four years: sums of many do not overflow */
+
 /*
  * What a host has not yet read of a worker's pipe.  A read takes as much as
  * buf has room for, so many small reports cost one.
