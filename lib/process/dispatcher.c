@@ -11,13 +11,6 @@
 #define SILENCE CONC_MS(50) /* so long after the end of its pipe a worker is killed */
 #define LAST_WORDS CONC_MS(250) /* so long may fini take when the pool is killed */
 
-static void
-sooner(conc_time *until, int64_t when)
-{
-	if (when < until->ns)
-		until->ns = when;
-}
-
 /* The chunk that s is at is past an item's limit: is the same item still running, for good? */
 static bool
 hurry(struct conc__slot *s, struct conc__errand *x, uint64_t seq, uint64_t done)
@@ -37,9 +30,9 @@ hurry(struct conc__slot *s, struct conc__errand *x, uint64_t seq, uint64_t done)
 	return conc__load_acquire(&s->page->done) == done;
 }
 
-/* Is the order that s is at past its limit?  Else note when it may be. */
+/* Is the order that s is at past its limit?  Else look again when it may be. */
 static bool
-overdue(struct conc__slot *s, conc_time *until)
+overdue(struct conc__process_pool *p, struct conc__slot *s)
 {
 	uint64_t seq = conc__slot_at(s), done;
 	struct conc__errand *x = &s->ring[seq % CONC__RING];
@@ -48,7 +41,7 @@ overdue(struct conc__slot *s, conc_time *until)
 	if (seq == 0 || x->limit == 0)
 		return false;
 	if (conc__slot_claim(s, seq) == CONC__CLAIM_PENDING) {
-		sooner(until, conc__later(conc__now(), x->limit));
+		conc__process_look_at(p, conc__later(conc__now(), x->limit));
 		return false;
 	}
 	/* acquire: pairs with the worker's release of done, before which it wrote began */
@@ -56,27 +49,50 @@ overdue(struct conc__slot *s, conc_time *until)
 	began = conc__slot_began(s, seq);
 	now = conc__now();
 	if (now - began < x->limit) {
-		sooner(until, conc__later(began, x->limit));
+		conc__process_look_at(p, conc__later(began, x->limit));
 		return false;
 	}
 	if (x->items == 0 || hurry(s, x, seq, done))
 		return true;
-	sooner(until, conc__later(now, x->limit)); /* it is at another item, just begun */
+	/* it is at another item, just begun */
+	conc__process_look_at(p, conc__later(now, x->limit));
 	return false;
 }
 
-/* Should what s is at be killed?  Else note when it may be past its limit. */
+/* Why what s is at should be killed, if it should. */
 static enum conc__reason
-guilty(struct conc__slot *s, conc_time *until)
+why_kill(struct conc__process_pool *p, struct conc__slot *s)
 {
 	if (conc__slot_condemned(s, conc__slot_at(s)))
 		return CONC__REASON_ASKED;
-	return overdue(s, until) ? CONC__REASON_LIMIT : CONC__REASON_NONE;
+	return overdue(p, s) ? CONC__REASON_LIMIT : CONC__REASON_NONE;
+}
+
+/* Its report pipe has ended: mostly it has died, and the zygote is about to tell how. */
+static void
+tend_deaf(struct conc__process_pool *p, struct conc__slot *s)
+{
+	if (conc__now() - s->silent_since > SILENCE)
+		conc__slot_kill(p, s, CONC__REASON_SILENT);
+	else
+		conc__process_look_at(p, conc__later(s->silent_since, SILENCE));
+}
+
+/* It was said BYE: under CONC_KILL its fini has only so long. */
+static void
+tend_leaving(struct conc__process_pool *p, struct conc__slot *s)
+{
+	if (p->mode != CONC__PROCESS_KILL)
+		return;
+	if (conc__now() - s->left > LAST_WORDS)
+		conc__slot_kill(p, s, CONC__REASON_SURPLUS);
+	else
+		conc__process_look_at(p, conc__later(s->left, LAST_WORDS));
 }
 
 /* Everything that may be due for one slot. */
 static void
-tend(struct conc__process_pool *p, struct conc__slot *s, conc_time *until)
+tend(struct conc__process_pool *p, struct conc__slot *s)
 {
 	int limit = p->options.tasks_per_worker;
 	bool over = p->mode != CONC__PROCESS_OPEN && p->unfinished == 0;
@@ -93,44 +109,38 @@ tend(struct conc__process_pool *p, struct conc__slot *s, conc_time *until)
 	case CONC__SLOT_STARTING:
 		if (over || conc__slot_unwanted(p, s))
 			conc__slot_kill(p, s, CONC__REASON_SURPLUS);
+		else if (s->deaf)
+			tend_deaf(p, s);
 		return;
 	case CONC__SLOT_READY:
 		break;
 	case CONC__SLOT_LEAVING:
-		if (p->mode != CONC__PROCESS_KILL)
-			return;
-		if (conc__now() - s->left > LAST_WORDS)
-			conc__slot_kill(p, s, CONC__REASON_SURPLUS);
-		else
-			sooner(until, conc__later(s->left, LAST_WORDS));
+		tend_leaving(p, s);
 		return;
 	default:
 		return;
 	}
 	if (p->mode >= CONC__PROCESS_CANCEL || conc__slot_unwanted(p, s))
 		conc__slot_take_back(p, s);
-	if (s->deaf) { /* mostly it has died, and the zygote is about to tell how */
-		if (conc__now() - s->silent_since > SILENCE)
-			conc__slot_kill(p, s, CONC__REASON_SILENT);
-		else
-			sooner(until, conc__later(s->silent_since, SILENCE));
+	if (s->deaf) {
+		tend_deaf(p, s);
 	} else if (s->out > 0 && p->mode == CONC__PROCESS_KILL) {
 		conc__slot_kill(p, s, CONC__REASON_ASKED);
-	} else if (s->out > 0 && guilty(s, until) != CONC__REASON_NONE) {
+	} else if (s->out > 0 && why_kill(p, s) != CONC__REASON_NONE) {
 		/*
 		 * Nothing else may begin there, and what has ended meanwhile has been
-		 * reported: then whom it kills is the guilty one.
+		 * reported: then whom it kills is the one that is to be.
 		 */
 		conc__slot_take_back(p, s);
 		conc__slot_listen(p, s, true);
-		why = guilty(s, until);
+		why = why_kill(p, s);
 		if (why != CONC__REASON_NONE)
 			conc__slot_kill(p, s, why);
 	} else if (s->out == 0 && conc__writer_empty(&s->writer) &&
 	    (over || conc__slot_unwanted(p, s) || (limit > 0 && s->tasks >= limit))) {
 		conc__slot_bye(p, s);
-		if (p->mode == CONC__PROCESS_KILL)
-			sooner(until, conc__later(s->left, LAST_WORDS));
+		if (s->state == CONC__SLOT_LEAVING)
+			tend_leaving(p, s);
 	}
 }
 
@@ -162,15 +172,13 @@ renew(struct conc__process_pool *p)
 	if ((p->brood != NULL && !p->brood->retiring) || p->broken != NULL ||
 	    p->queue.count == 0)
 		return;
-	if (p->respawn > conc__now()) {
-		p->postponed = true;
-		return;
-	}
-	rc = conc__process_new_brood(p);
-	if (rc != 0) {
+	if (p->respawn <= conc__now()) {
+		rc = conc__process_new_brood(p);
+		if (rc == 0)
+			return;
 		conc__process_without(p, rc);
-		p->postponed = true;
 	}
+	conc__process_look_at(p, p->respawn);
 }
 
 /* Poll fd, of b, or of its slot s.  Without memory it must wait for its turn. */
@@ -179,7 +187,7 @@ add(struct conc__process_pool *p, size_t *n, int fd, int wanted, struct conc__br
     struct conc__slot *s)
 {
 	if (*n == p->most_polls && !conc__process_more_polls(p)) {
-		p->look_again = conc__later(conc__now(), CONC_MS(10));
+		conc__process_look_at(p, conc__later(conc__now(), CONC_MS(10)));
 		return;
 	}
 	p->polls[*n] = (struct conc__poll){fd, (short)wanted, 0};
@@ -191,22 +199,22 @@ add(struct conc__process_pool *p, size_t *n, int fd, int wanted, struct conc__br
  * less often: once he has gone there may be another order, and no waiter.
  */
 static void
-look_in(struct conc__slot *s, conc_time *until)
+look_in(struct conc__process_pool *p, struct conc__slot *s)
 {
 	int64_t now = conc__now(), stay = now - s->lent_since;
 
 	if (s->helped) {
-		sooner(until, conc__later(now, stay > CONC__LENT ? stay : CONC__LENT));
+		conc__process_look_at(p, conc__later(now, stay > CONC__LENT ? stay : CONC__LENT));
 		return;
 	}
 	s->lent = s->lent_until > now;
 	if (s->lent)
-		sooner(until, s->lent_until);
+		conc__process_look_at(p, s->lent_until);
 }
 
 /* Fill in what to poll for.  Return how many. */
 static size_t
-gather(struct conc__process_pool *p, conc_time *until)
+gather(struct conc__process_pool *p)
 {
 	bool ahead = false;
 	size_t n = 0;
@@ -221,7 +229,7 @@ gather(struct conc__process_pool *p, conc_time *until)
 			if (s->untold)
 				wanted |= CONC__WRITABLE;
 			if (s->lent)
-				look_in(s, until);
+				look_in(p, s);
 			if (!s->deaf && !s->lent && s->fds[CONC__REPORTS_READ] >= 0)
 				add(p, &n, s->fds[CONC__REPORTS_READ], CONC__READABLE, b, s);
 			if (!conc__writer_empty(&s->writer))
@@ -232,11 +240,7 @@ gather(struct conc__process_pool *p, conc_time *until)
 			add(p, &n, b->zygote.control, wanted, b, NULL);
 	}
 	if (ahead) /* then there may be something to take back */
-		sooner(until, conc__later(conc__now(), CONC__LONG));
-	if (p->look_again != 0) {
-		sooner(until, p->look_again);
-		p->look_again = 0;
-	}
+		conc__process_look_at(p, conc__later(conc__now(), CONC__LONG));
 	return n;
 }
 
@@ -265,13 +269,13 @@ act(struct conc__process_pool *p, const struct conc__poll *poll,
 
 /* Sleep until something is ready, or due; then act on it. */
 static void
-wait(struct conc__process_pool *p, conc_time until)
+wait(struct conc__process_pool *p)
 {
-	size_t n = gather(p, &until);
+	size_t n = gather(p);
+	conc_time until = {p->wakes};
 	int ready;
 
 	p->polling = true;
-	p->wakes = until.ns;
 	conc__mutex_unlock(&p->lock);
 	/* woken by workers, zygotes, the bell, and the time */
 	ready = conc__poll(p->polls, n, until);
@@ -286,28 +290,25 @@ wait(struct conc__process_pool *p, conc_time until)
 			act(p, &p->polls[i], &p->polled[i]);
 }
 
-/* One round over all that is due.  Return until when there is nothing to do. */
-static conc_time
+/* One round over all that is due. */
+static void
 tend_all(struct conc__process_pool *p)
 {
-	conc_time until = CONC_FOREVER;
-
+	/* A time that is not needed any more costs one look too many, not one a task. */
+	if (conc__passed((conc_time){p->wakes}))
+		p->wakes = INT64_MAX;
 	for (struct conc__brood *b = p->brood; b != NULL; b = b->next)
 		for (int i = 0; i < b->n; i++)
-			tend(p, &b->slots[i], &until);
+			tend(p, &b->slots[i]);
 	if (p->mode >= CONC__PROCESS_CANCEL)
 		conc__process_flush(p, NULL);
-	p->postponed = false;
 	renew(p);
 	conc__queue_move_due(&p->queue); /* else, without a worker, they would stay due */
 	conc__feed(p);
 	if (p->broken != NULL &&
 	    (p->brood == NULL || p->brood->retiring || p->brood->live == 0))
 		conc__process_flush(p, p->broken); /* what has come back since it broke */
-	sooner(&until, conc__queue_due(&p->queue));
-	if (p->postponed)
-		sooner(&until, p->respawn);
-	return until;
+	conc__process_look_at(p, conc__queue_due(&p->queue));
 }
 
 static bool
@@ -333,14 +334,11 @@ conc__dispatcher_main(void *pool)
 	conc__self()->index = -1; /* no worker */
 	conc__mutex_lock(&p->lock);
 	while (!finished(p)) {
-		conc_time until;
-
-		p->again = false;
-		until = tend_all(p);
+		tend_all(p);
 		if (p->ending != NULL)
 			conc__process_end_all(p);
-		else if (!p->again && !finished(p))
-			wait(p, until);
+		else if (!finished(p))
+			wait(p);
 	}
 	conc__process_drop_broods(p);
 	orphan = p->orphan;

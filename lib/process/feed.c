@@ -171,12 +171,11 @@ hand(struct conc__process_pool *p, struct conc__slot *s, struct conc__task *t)
 		s->areas |= 1u << x->area;
 	if (chunk)
 		((struct conc__chunk *)(uintptr_t)t->arg)->began = true;
-	if (x->limit != 0) { /* the dispatcher keeps the times; it may be what feeds */
-		p->again = true;
-		conc__process_ring(p);
-	}
-	if (s->lent && p->wakes > conc__later(x->sent, CONC__LENT))
-		conc__process_ring(p); /* if no waiter comes it must look in */
+	/* The dispatcher keeps the times. */
+	if (x->limit != 0)
+		conc__process_look_at(p, conc__later(x->sent, x->limit));
+	if (s->lent) /* if no waiter comes it must look in */
+		conc__process_look_at(p, conc__later(x->sent, CONC__LENT));
 	s->sent = seq;
 	s->out++;
 	s->tasks++;
@@ -277,7 +276,7 @@ spawn(struct conc__process_pool *p)
 	while ((size_t)p->starting < most && p->queue.count > (size_t)p->starting &&
 	    (s = free_slot(p)) != NULL) {
 		if (p->respawn > conc__now()) {
-			p->postponed = true;
+			conc__process_look_at(p, p->respawn);
 			return;
 		}
 		conc__slot_spawn(p, s);
@@ -301,10 +300,10 @@ conc__feed(struct conc__process_pool *p)
 		continue;
 	if (fed != NULL)
 		flush(p, fed);
-	/* A zygote, and what waits for its time, are the dispatcher's. */
-	if ((p->queue.count > 0 &&
-		(p->brood == NULL || p->brood->retiring || p->postponed)) ||
-	    p->ending != NULL)
+	/* To have a zygote made, and to end tasks, is the dispatcher's. */
+	if (p->queue.count > 0 && (p->brood == NULL || p->brood->retiring))
+		conc__process_look_at(p, p->respawn);
+	if (p->ending != NULL)
 		conc__process_ring(p);
 	if (p->blocked > 0 && conc__process_waiting(p) < p->options.queue_limit)
 		conc__condition_broadcast(&p->room);

@@ -24,6 +24,15 @@ conc__process_ring(struct conc__process_pool *p)
 	}
 }
 
+void
+conc__process_look_at(struct conc__process_pool *p, int64_t when)
+{
+	if (when < p->wakes) {
+		p->wakes = when;
+		conc__process_ring(p); /* it sleeps until later */
+	}
+}
+
 bool
 conc__process_more_polls(struct conc__process_pool *p)
 {

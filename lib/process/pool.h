@@ -153,8 +153,6 @@ struct conc__process_pool {
 	int64_t idle_since;
 	int64_t respawn;             /* no spawn before then, conc__now() */
 	int64_t respawn_pause;
-	bool postponed;              /* until then: something is missing */
-	int64_t look_again;          /* memory ran out: try again then; or 0 */
 	uint64_t incarnations;
 
 	struct conc__thread *dispatcher;
@@ -164,8 +162,7 @@ struct conc__process_pool {
 	bool helpers_rung;           /* and does now */
 	bool polling;                /* the dispatcher sleeps, or is about to */
 	bool rung;
-	int64_t wakes;               /* when it will at the latest, while it sleeps */
-	bool again;                  /* a limit came in while it was about something */
+	int64_t wakes;               /* when it looks again at the latest, conc__now() */
 	bool ended;                  /* the dispatcher has done its last */
 	bool orphan;                 /* destroyed from inside: the dispatcher frees */
 	struct conc__poll *polls;     /* the dispatcher's, */
@@ -240,8 +237,9 @@ conc__slot_condemned(struct conc__slot *s, uint64_t seq)
 bool conc__process_inside(const struct conc__process_pool *p);
 /* Room for more to poll, by the dispatcher; the first by who creates the pool. */
 bool conc__process_more_polls(struct conc__process_pool *p);
-/* See that the dispatcher looks again. */
+/* See that the dispatcher looks again: now; or at this time, conc__now(), at the latest. */
 void conc__process_ring(struct conc__process_pool *p);
+void conc__process_look_at(struct conc__process_pool *p, int64_t when);
 /* t, RUNNING or CANCELLING and the caller's, is to end so once the lock is let go. */
 void conc__process_ending(struct conc__process_pool *p, struct conc__task *t, uint32_t phase,
     conc_exception *e, int64_t ran);
