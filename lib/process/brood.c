@@ -39,6 +39,7 @@ conc__brood_create(struct conc__brood **made, const struct conc__process_pool *p
 		b->slots[i].page = b->plan.pages != NULL ? &b->plan.pages[i] : NULL;
 		b->slots[i].index = i;
 		b->slots[i].oldest = 1;
+		conc__spin_init(&b->slots[i].spin, i);
 		for (int j = 0; j < CONC__SPAWNED_FDS; j++)
 			b->slots[i].fds[j] = -1;
 	}

@@ -204,7 +204,9 @@ look_in(struct conc__process_pool *p, struct conc__slot *s)
 	int64_t now = conc__now(), stay = now - s->lent_since;
 
 	if (s->helped) {
-		conc__process_look_at(p, conc__later(now, stay > CONC__LENT ? stay : CONC__LENT));
+		if (stay < CONC__LENT)
+			stay = CONC__LENT;
+		conc__process_look_at(p, conc__later(now, stay));
 		return;
 	}
 	s->lent = s->lent_until > now;

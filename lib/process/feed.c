@@ -186,8 +186,11 @@ hand(struct conc__process_pool *p, struct conc__slot *s, struct conc__task *t)
 static void
 flush(struct conc__process_pool *p, struct conc__slot *s)
 {
-	if (!conc__writer_empty(&s->writer) &&
-	    conc__writer_flush(&s->writer, s->fds[CONC__TASKS_WRITE]) == -EAGAIN)
+	int rc = conc__writer_flush(&s->writer, s->fds[CONC__TASKS_WRITE]);
+
+	if (rc == 0)
+		conc__store_relaxed(&s->page->posted, s->sent); /* relaxed: only a hint */
+	else if (rc == -EAGAIN)
 		conc__process_ring(p); /* the dispatcher polls for room */
 }
 

@@ -8,12 +8,24 @@
  * dispatcher's place at that one pipe: the slot is lent, and the dispatcher does
  * not poll it.  It stays lent for a while after the waiter has gone, for mostly
  * the next one comes soon; all that time the dispatcher looks in now and then.
+ * Both waiter and worker stay awake for a moment before they sleep: base/spin.h.
  *
  * The waiter ends its own task alone; callbacks, retries, deaths, and all else
  * that may come of what it read are left to the dispatcher.
  */
 #include "base/clock.h"
 #include "process/pool.h"
+
+/* Without the lock: block until the worker has reported order seq, perhaps, or the deadline. */
+static void
+await(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq, conc_time deadline)
+{
+	struct conc__poll polls[] = {{s->fds[CONC__REPORTS_READ], CONC__READABLE, 0},
+	    {p->helpers_bell, CONC__READABLE, 0}};
+	/* woken by the worker; by the dispatcher, if it needs us gone; by a signal */
+	if (!conc__spin_beyond(&s->spin, &s->page->reported, seq - 1))
+		(void)conc__poll(polls, 2, deadline);
+}
 
 void
 conc__process_call_away(struct conc__process_pool *p, const struct conc__slot *s)
@@ -70,7 +82,7 @@ conc__process_help(conc_executor *ex, struct conc__task *t, conc_time deadline)
 {
 	struct conc__process_pool *p = (struct conc__process_pool *)ex;
 	struct conc__slot *s;
-	struct conc__poll polls[2];
+	uint64_t seq;
 	bool mine;
 
 	/* The pool's lock comes before the future's: here only if nobody has it. */
@@ -79,6 +91,7 @@ conc__process_help(conc_executor *ex, struct conc__task *t, conc_time deadline)
 		return;
 	}
 	s = t->slot; /* its claim tells that it has one; once it is out it is a link */
+	seq = s->ring[t->claim - s->page->claims].seq;
 	conc__future_let_go(&t->future); /* without the lock t cannot come back */
 	if (!may_help(p, s, t)) {
 		conc__mutex_unlock(&p->lock);
@@ -90,13 +103,8 @@ conc__process_help(conc_executor *ex, struct conc__task *t, conc_time deadline)
 	if (!s->lent)
 		conc__process_ring(p); /* the dispatcher is to poll it no more */
 	s->lent = true;
-	polls[0] = (struct conc__poll){s->fds[CONC__REPORTS_READ], CONC__READABLE, 0};
-	polls[1] = (struct conc__poll){p->helpers_bell, CONC__READABLE, 0};
 	conc__mutex_unlock(&p->lock);
-
-	/* woken by the worker; by the dispatcher, if it needs us gone; by a signal */
-	(void)conc__poll(polls, 2, deadline);
-
+	await(p, s, seq, deadline);
 	conc__mutex_lock(&p->lock);
 	leave(p, s);
 	if (!s->buried)

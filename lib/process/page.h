@@ -38,7 +38,7 @@ enum conc__claim {
 	CONC__CLAIM_ASKED,
 	CONC__CLAIM_REVOKED,
 	CONC__CLAIM_STATE = 3, /* the bits of the state in the word */
-	CONC__CLAIM_SPOILT,    /* no such word: what the host finds of a worker that spoils it */
+	CONC__CLAIM_SPOILT,    /* no such word: what the host says of one that was spoilt */
 };
 
 struct conc__page {
@@ -49,6 +49,12 @@ struct conc__page {
 	 * next one is the one that runs; 0 before a chunk is claimed; its own */
 	conc__atomic_u64 done;
 	conc__atomic_u64 claims[CONC__RING];
+	/*
+	 * Hints for who waits awake: the last order that has been written to the worker's
+	 * pipe, by the host; and the last one that it has reported
+	 */
+	_Alignas(64) conc__atomic_u64 posted;
+	_Alignas(64) conc__atomic_u64 reported;
 	/*
 	 * Where the items of a chunk order leave their results, result_size bytes each,
 	 * then, aligned for an int, their codes; order.area says which.  The worker's from

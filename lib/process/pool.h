@@ -25,6 +25,7 @@
  * Slots of a zygote that was replaced (refresh) finish what they have and leave.
  */
 #include "base/lock.h"
+#include "base/spin.h"
 #include "base/thread.h"
 #include "exec/executor.h"
 #include "exec/queue.h"
@@ -94,6 +95,7 @@ struct conc__slot {
 	conc_exception *init_failure; /* what it reported */
 	bool lent;                    /* the dispatcher does not poll its reports, */
 	bool helped;                  /* for a waiter does, or did until a moment ago, */
+	struct conc__spin spin;       /* that waiter's, */
 	int64_t lent_since;           /* came then, */
 	int64_t lent_until;           /* and gets it until then */
 	bool buried;                  /* it has died, as end tells, but was helped */

@@ -129,7 +129,7 @@ conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_
 		(void)conc__cas_acq_rel(&s->page->claims[seq % CONC__RING], &word,
 		    conc__claim_word(seq, CONC__CLAIM_ASKED));
 		conc__future_let_go(&x->task->future);
-		/* It raised done before its look at the claim, and we see it, or it is asked. */
+		/* Either it raised done before that look, and we see it, or it is asked. */
 		conc__process_barrier();
 	}
 	/* acquire: pairs with the worker's release */

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/raise.h"
 #include "base/self.h"
+#include "base/spin.h"
 #include "process/run.h"
 #include <stdio.h>
 #include <string.h>
@@ -21,10 +22,23 @@ struct inlet {
 	unsigned char *buf; /* of SIZE bytes */
 	size_t begin, end;
 	struct conc__block large; /* for a payload that buf is too small for */
+	struct conc__page *page;
+	struct conc__spin spin;
+	uint64_t seq; /* the last order that was taken */
 };
 enum { SIZE = 64 * 1024, ALIGN = _Alignof(max_align_t) };
 
 _Static_assert(sizeof(struct conc__order) > ALIGN, "a payload has room to be moved down");
+
+/* Read what has come, when something has. */
+static int64_t
+fill(struct inlet *in)
+{
+	if (in->begin == in->end) /* between two orders: the next one may be near */
+		(void)conc__spin_beyond(&in->spin, &in->page->posted, in->seq);
+	/* Woken by what the host writes, or by the end of the pipe. */
+	return conc__read(in->fd, in->buf + in->end, SIZE - in->end);
+}
 
 /* Let at least size bytes be in buf, which are no more than it holds.  0, -EPIPE, ... */
 static int
@@ -38,8 +52,7 @@ want(struct inlet *in, size_t size)
 		in->begin = 0;
 	}
 	while (in->end - in->begin < size) {
-		/* Woken by what the host writes, or by the end of the pipe. */
-		int64_t got = conc__read(in->fd, in->buf + in->end, SIZE - in->end);
+		int64_t got = fill(in);
 
 		if (got > 0)
 			in->end += (size_t)got;
@@ -178,7 +191,7 @@ conc__worker_main(void *arg)
 	    .page = &plan->pages[s->slot],
 	    .reports = s->reports,
 	    .wide = plan->pipe_size != 0};
-	struct inlet in = {.fd = s->orders};
+	struct inlet in = {.fd = s->orders, .page = r.page};
 	struct conc__self *self = conc__self();
 	struct conc__order o;
 	void *payload;
@@ -190,6 +203,7 @@ conc__worker_main(void *arg)
 	if (rc == 0)
 		rc = conc__generation(&r.generation);
 	*self = (struct conc__self){.executor = plan, .index = s->slot};
+	conc__spin_init(&in.spin, s->slot);
 	in.buf = conc__malloc(SIZE);
 	if (rc == 0 && in.buf == NULL)
 		rc = -ENOMEM;
@@ -200,6 +214,8 @@ conc__worker_main(void *arg)
 			break;
 		}
 		rc = conc__order_run(&r, &o, payload, name);
+		in.seq = o.seq;
+		conc__store_relaxed(&r.page->reported, o.seq); /* relaxed: only a hint */
 	}
 	conc__free(r.room.p);
 	conc__free(in.large.p);

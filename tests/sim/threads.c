@@ -8,6 +8,7 @@
 #include "base/fork.h"
 #include "base/hook.h"
 #include "base/memory.h"
+#include "base/spin.h"
 #include "base/thread.h"
 #include <stdio.h>
 
@@ -241,6 +242,19 @@ int
 conc__cpu_count(void)
 {
 	return sim.cpu_count;
+}
+
+void
+conc__spin_init(struct conc__spin *s, int rank)
+{
+	s->may = rank < sim.cpu_count - 1;
+}
+
+/* One look, for time stands still while somebody runs. */
+bool
+conc__spin_beyond(struct conc__spin *s, conc__atomic_u64 *word, uint64_t old)
+{
+	return s->may && conc__load_relaxed(word) > old;
 }
 
 void
