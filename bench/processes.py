@@ -41,7 +41,7 @@ def submit_all(pool, n):
 
 
 def map_all(pool, n):
-    assert pool.map(following, range(n)) == list(range(1, n + 1))
+    assert pool.map(following, range(n))[-1] == n
 
 
 def round_trips(pool, n):
