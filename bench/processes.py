@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Python's side of the benchmarks of processes: multiprocessing.Pool.
 
-It does less of each than the others, and forks its workers, which is the
-fastest that it can do; the figures are per task all the same.
+It does less than the others of all but the map, and forks its workers, which is
+the fastest that it can do; the figures are per task all the same.
 """
 import multiprocessing
 import sys
