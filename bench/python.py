@@ -10,17 +10,22 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-WORKERS, WARM_UP, TASKS, ROUND_TRIPS = 2, 1000, 20000, 2000
+WORKERS, WARM_UP, TASKS, BURST, ROUND_TRIPS = 2, 1000, 20000, 10000, 2000
 
 
 def following(n):
     return n + 1
 
 
-def submit_all(pool, n):
+def hold_all(pool, n):
     futures = [pool.submit(following, i) for i in range(n)]
     for i, future in enumerate(futures):
         assert future.result() == i + 1
+
+
+def submit_all(pool, n):
+    for _ in range(0, n, BURST):
+        hold_all(pool, min(BURST, n))
 
 
 def fire_all(pool, n):
@@ -81,7 +86,7 @@ if name == "memory":
 else:
     run, n = {
         "submit": (submit_all, TASKS),
-        "hold": (submit_all, TASKS),
+        "hold": (hold_all, TASKS),
         "fire": (fire_all, TASKS),
         "round_trip": (round_trips, ROUND_TRIPS),
         "map": (map_all, TASKS),
