@@ -96,7 +96,7 @@ look_at_child(void *arg)
 		return 2;
 	if (conc__generation(&generation) != 0 || conc__forked(generation))
 		return 3;
-	if (conc__process_parent() != getppid() || conc__pid() != getpid())
+	if (conc__process_parent() != getppid() || conc__process_id() != getpid())
 		return 4;
 	return 0;
 }
@@ -115,6 +115,7 @@ START_TEST(child_is_of_another_generation_and_knows_nothing)
 	ck_assert_int_eq(conc_exception_code(conc_caught()), 3);
 	conc_clear();
 	ck_assert_int_eq(conc__process_parent(), getppid());
+	ck_assert_int_eq(conc__process_id(), getpid());
 }
 END_TEST
 

@@ -303,12 +303,6 @@ START_TEST(joined_by_another_thread)
 }
 END_TEST
 
-START_TEST(pid_is_the_systems)
-{
-	ck_assert_int_eq(conc__pid(), getpid());
-}
-END_TEST
-
 /* --- CPUs that may be used --- */
 
 static char root[64];
@@ -477,7 +471,6 @@ main(void)
 	tcase_add_test(tc, detached_by_the_starter);
 	tcase_add_test(tc, detached_by_itself);
 	tcase_add_test(tc, joined_by_another_thread);
-	tcase_add_test(tc, pid_is_the_systems);
 	tc = new_case(s, "cpus");
 	tcase_add_test(tc, count_heeds_the_affinity);
 	tc = new_case(s, "quota");

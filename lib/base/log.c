@@ -154,7 +154,7 @@ conc__log(conc_log_level level, const char *message)
 	    .thread = thread,
 	    .message = message,
 	    .level = level,
-	    .pid = conc__pid()};
+	    .pid = conc__process_id()};
 	int saved_errno = errno;
 	void *user = NULL;
 

@@ -212,12 +212,6 @@ conc__stack_left(void)
 	return here() > stack_end ? here() - stack_end : 0;
 }
 
-int
-conc__pid(void)
-{
-	return (int)getpid();
-}
-
 void
 conc__thread_forget(struct conc__thread *t)
 {

@@ -55,7 +55,4 @@ size_t conc__stack_left(void);
  */
 int conc__cpu_count(void);
 
-/* The calling process's id, for records. */
-int conc__pid(void);
-
 #endif

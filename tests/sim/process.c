@@ -281,7 +281,7 @@ conc__process_settle(const struct conc__process_rules *r)
 int
 conc__process_id(void)
 {
-	return sim.current->process->pid;
+	return sim.current ? sim.current->process->pid : 1;
 }
 
 int

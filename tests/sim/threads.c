@@ -269,12 +269,6 @@ sim_set_max_steps(uint64_t n)
 	sim.max_steps = n;
 }
 
-int
-conc__pid(void)
-{
-	return sim.current ? sim.current->process->pid : 1;
-}
-
 /* ---- the clock ---- */
 
 int64_t
