@@ -175,8 +175,7 @@ order(struct worker *w, conc_fn *fn, const void *arg, size_t arg_size, size_t re
 	    (struct conc__order){.type = CONC__ORDER_TASK,
 		.fn = (uintptr_t)fn,
 		.arg_size = arg_size,
-		.result_size = result_size,
-		.attempt = 1},
+		.result_size = result_size},
 	    arg, CONC__CLAIM_PENDING);
 }
 

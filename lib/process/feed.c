@@ -108,7 +108,6 @@ cut(struct conc__order *o, struct conc__errand *x, struct conc__slot *s,
 	o->count = x->items = (uint32_t)n;
 	o->flags = (m->o->stop_on_failure ? CONC__STOP_ON_FAILURE : 0) |
 	    (m->o->retries > 0 ? CONC__STOP_ON_LATE : 0);
-	o->attempt = (uint32_t)k->tries + 1;
 	o->size = (n > 0 ? n : 1) * m->arg_size;
 	if (n > 0)
 		o->area = (uint32_t)(x->area = s->areas & 1);
@@ -139,7 +138,6 @@ hand(struct conc__process_pool *p, struct conc__slot *s, struct conc__task *t)
 		o.fn = (uint64_t)(uintptr_t)t->fn;
 		o.arg_size = t->arg_size;
 		o.result_size = t->future.result_size;
-		o.attempt = (uint32_t)t->runs + 1;
 		o.name_size = name != NULL ? (uint32_t)strlen(name) : 0;
 		o.size = t->arg_size + o.name_size;
 	}

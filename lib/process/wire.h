@@ -36,8 +36,7 @@ struct conc__order {
 	uint32_t area;        /* where a chunk's results go: page->areas[area] */
 	uint32_t name_size;   /* of the task's name, without a zero byte; 0: none */
 	int64_t time_limit;   /* of the task or of each item, ns; 0: none */
-	uint32_t attempt;     /* which run of the task this is, from 1 */
-	uint32_t flags;       /* CONC__STOP_ON_... */
+	uint64_t flags;       /* CONC__STOP_ON_... */
 	uint64_t size;        /* payload: argument or arguments, then the name */
 };
 /* A chunk ends at its first failing item; at the first that is CONC_ETIMELIMIT. */
