@@ -140,7 +140,7 @@ struct conc__process_pool {
 	struct conc__mutex lock;
 	/* a place in the queue has become free, or the mode changed */
 	struct conc__condition room;
-	struct conc__condition over; /* the dispatcher has ended; or refresh may go on */
+	struct conc__condition over; /* the dispatcher has ended */
 	struct conc__queue queue;
 	ptrdiff_t unfinished;        /* tasks taken in whose end was not told yet */
 	size_t blocked;              /* submitters that wait for room */
