@@ -98,6 +98,19 @@ START_TEST(name_is_cut_to_15_bytes)
 }
 END_TEST
 
+START_TEST(the_number_of_a_long_name_is_whole)
+{
+	char name[CONC__NAME];
+
+	conc__numbered_name(name, "thirteen byte", 7);
+	ck_assert_str_eq(name, "thirteen byte-7");
+	conc__numbered_name(name, "thirteen bytes", 0);
+	ck_assert_str_eq(name, "thirteen byte-0");
+	conc__numbered_name(name, "thirteen bytes", INT_MAX);
+	ck_assert_str_eq(name, "thir-2147483647");
+}
+END_TEST
+
 static void
 lose_the_name(void *arg)
 {
@@ -460,6 +473,7 @@ main(void)
 
 	tcase_add_test(tc, start_and_join);
 	tcase_add_test(tc, name_is_cut_to_15_bytes);
+	tcase_add_test(tc, the_number_of_a_long_name_is_whole);
 	tcase_add_test(tc, a_thread_without_a_name_is_main);
 	tcase_add_test(tc, signals_are_blocked_but_some);
 	tcase_add_test(tc, stack_is_as_large_as_asked);

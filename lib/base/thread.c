@@ -15,12 +15,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { NAME = 16 }; /* what the system keeps of a name, with its closing zero */
-
 struct conc__thread {
 	pthread_t id;
 	struct conc__thread_options options; /* its name points to ours, or is NULL */
-	char name[NAME];
+	char name[CONC__NAME];
 	conc__atomic_u32 go;   /* 0: the starter still writes here, and the thread waits */
 	conc__atomic_u32 refs; /* the handle's, the starter's, the thread's until main runs */
 };

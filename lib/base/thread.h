@@ -7,6 +7,8 @@
 
 struct conc__thread;
 
+enum { CONC__NAME = 16 }; /* what the system keeps of a name, with its closing zero */
+
 struct conc__thread_options {
 	const char *name;           /* copied, cut to 15 bytes; NULL: the starter's */
 	size_t stack_size;          /* bytes, rounded up to the least; 0: the default */
@@ -39,6 +41,9 @@ void conc__thread_forget(struct conc__thread *t);
  * the frames above this one are gone then.
  */
 int conc__guard(int (*call)(void *arg), void (*left)(void *arg), void *arg);
+
+/* NAME-NUMBER, a worker's name; a long one is cut, so that the number is whole. */
+void conc__numbered_name(char buf[CONC__NAME], const char *name, int number);
 
 /* The calling thread's name, into buf; what the system says, or "main". */
 void conc__thread_name(char *buf, size_t size);

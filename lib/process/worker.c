@@ -9,8 +9,8 @@
 #include "base/raise.h"
 #include "base/self.h"
 #include "base/spin.h"
+#include "base/thread.h"
 #include "process/run.h"
-#include <stdio.h>
 #include <string.h>
 
 /* What the system's killer of processes shall see: better a worker than the host. */
@@ -120,23 +120,13 @@ next_order(struct inlet *in, struct conc__order *o, void **payload, const char *
 	return rc;
 }
 
-/* NAME-SLOT; a long NAME is cut, so that the number is whole. */
-static void
-name_worker(const struct conc__worker_start *s, char name[16])
-{
-	char number[12];
-	int digits = snprintf(number, sizeof number, "-%d", s->slot);
-
-	snprintf(name, 16, "%.*s%s", 15 - digits, s->plan->name, number);
-}
-
 static int
 settle(const struct conc__worker_start *s)
 {
 	const struct conc__zygote_plan *plan = s->plan;
-	char name[16];
+	char name[CONC__NAME];
 
-	name_worker(s, name);
+	conc__numbered_name(name, plan->name, s->slot);
 	return conc__process_settle(&(struct conc__process_rules){.name = name,
 	    .parent = s->zygote,
 	    .group = true,

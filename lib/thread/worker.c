@@ -7,25 +7,9 @@
 #include "base/memory.h"
 #include "base/raise.h"
 #include "thread/pool.h"
-#include <stdio.h>
-#include <string.h>
 
 static void worker_main(void *arg);
 static void worker_aborted(void *arg);
-
-/* NAME-INDEX; a long NAME is cut, so that the index is whole. */
-static void
-name_worker(const struct conc__pool *p, int index, char name[16])
-{
-	char number[12];
-	size_t digits = (size_t)snprintf(number, sizeof number, "-%d", index);
-	size_t keep = strlen(p->name);
-
-	if (keep > 15 - digits)
-		keep = 15 - digits;
-	memcpy(name, p->name, keep);
-	memcpy(name + keep, number, digits + 1);
-}
 
 int
 conc__worker_start(struct conc__pool *p, struct conc__task *t)
@@ -35,7 +19,7 @@ conc__worker_start(struct conc__pool *p, struct conc__task *t)
 	    .main = worker_main,
 	    .aborted = worker_aborted,
 	    .cpu = -1};
-	char name[16];
+	char name[CONC__NAME];
 	int rc;
 
 	w = conc__calloc(1, sizeof *w);
@@ -47,7 +31,7 @@ conc__worker_start(struct conc__pool *p, struct conc__task *t)
 		link = &(*link)->next;
 		w->index++;
 	}
-	name_worker(p, w->index, name);
+	conc__numbered_name(name, p->name, w->index);
 	o.name = name;
 	o.arg = w;
 	if (p->options.pin)
