@@ -56,7 +56,15 @@ merge_siblings(struct conc__node *n)
 void
 conc__heap_push(struct conc__heap *h, struct conc__node *n, int64_t key)
 {
-	*n = (struct conc__node){.key = key, .order = h->pushed++};
+	n->key = key;
+	n->order = h->pushed++;
+	conc__heap_put_back(h, n);
+}
+
+void
+conc__heap_put_back(struct conc__heap *h, struct conc__node *n)
+{
+	n->child = n->next = n->prev = NULL;
 	h->top = merge(h->top, n);
 }
 

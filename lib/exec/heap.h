@@ -17,4 +17,7 @@ struct conc__heap {
 void conc__heap_push(struct conc__heap *h, struct conc__node *n, int64_t key);
 void conc__heap_remove(struct conc__heap *h, struct conc__node *n); /* n is in h */
 
+/* n was removed, and comes back to where it was: with its key, before who came after it. */
+void conc__heap_put_back(struct conc__heap *h, struct conc__node *n);
+
 #endif

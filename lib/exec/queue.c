@@ -40,16 +40,12 @@ conc__queue_push(struct conc__queue *q, struct conc__task *t)
 void
 conc__queue_put_back(struct conc__queue *q, struct conc__task *t)
 {
-	uint64_t pushed = q->others.pushed;
-
+	count_one(q);
 	if (t->extras != NULL && t->extras->priority != 0) {
-		/* Its number is still the one that it was given when it came first. */
-		q->others.pushed = t->extras->node.order;
-		conc__queue_push(q, t);
-		q->others.pushed = pushed;
+		t->place = CONC__BY_PRIORITY;
+		conc__heap_put_back(&q->others, &t->extras->node);
 		return;
 	}
-	count_one(q);
 	t->place = CONC__IN_LINE;
 	t->prev = NULL;
 	t->next = q->first;
