@@ -198,8 +198,7 @@ START_TEST(condition_wakes_who_waits)
 {
 	pthread_t threads[2];
 
-	ck_assert_int_eq(conc__mutex_init(&mutex, CONC__RANK_POOL), 0);
-	ck_assert_int_eq(conc__condition_init(&condition), 0);
+	ck_assert_int_eq(conc__monitor_init(&mutex, CONC__RANK_POOL, &condition, NULL), 0);
 	shared = 0;
 	for (int i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, produce, NULL), 0);
@@ -213,17 +212,16 @@ START_TEST(condition_wakes_who_waits)
 	}
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	conc__condition_destroy(&condition);
-	conc__mutex_destroy(&mutex);
+	conc__monitor_destroy(&mutex, &condition, NULL);
 }
 END_TEST
 
 START_TEST(condition_etimedout)
 {
+	struct conc__condition other;
 	conc_time end = conc_after_ms(3);
 
-	ck_assert_int_eq(conc__mutex_init(&mutex, CONC__RANK_POOL), 0);
-	ck_assert_int_eq(conc__condition_init(&condition), 0);
+	ck_assert_int_eq(conc__monitor_init(&mutex, CONC__RANK_POOL, &other, &condition), 0);
 	conc__mutex_lock(&mutex);
 	while (conc__condition_wait(&condition, &mutex, end) == 0)
 		;
@@ -231,8 +229,7 @@ START_TEST(condition_etimedout)
 	ck_assert_int_eq(conc__condition_wait(&condition, &mutex, CONC_NOW), -ETIMEDOUT);
 	ck_assert_int_eq(conc__condition_wait(&condition, &mutex, (conc_time){1}), -ETIMEDOUT);
 	conc__mutex_unlock(&mutex);
-	conc__condition_destroy(&condition);
-	conc__mutex_destroy(&mutex);
+	conc__monitor_destroy(&mutex, &other, &condition);
 }
 END_TEST
 

@@ -41,6 +41,36 @@ void conc__mutex_destroy(struct conc__mutex *m);
 int conc__condition_init(struct conc__condition *c);
 void conc__condition_destroy(struct conc__condition *c);
 
+/* A monitor: a mutex and its conditions, b NULL if there is one.  All are made, or none. */
+static inline int
+conc__monitor_init(struct conc__mutex *m, enum conc__rank rank, struct conc__condition *a,
+    struct conc__condition *b)
+{
+	int rc = conc__mutex_init(m, rank);
+
+	if (rc != 0)
+		return rc;
+	rc = conc__condition_init(a);
+	if (rc == 0 && b != NULL) {
+		rc = conc__condition_init(b);
+		if (rc != 0)
+			conc__condition_destroy(a);
+	}
+	if (rc != 0)
+		conc__mutex_destroy(m);
+	return rc;
+}
+
+static inline void
+conc__monitor_destroy(
+    struct conc__mutex *m, struct conc__condition *a, struct conc__condition *b)
+{
+	if (b != NULL)
+		conc__condition_destroy(b);
+	conc__condition_destroy(a);
+	conc__mutex_destroy(m);
+}
+
 void conc__mutex_lock(struct conc__mutex *m);
 /* Take it if that needs no waiting; whatever its rank. */
 bool conc__mutex_try(struct conc__mutex *m);

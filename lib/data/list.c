@@ -22,25 +22,13 @@ conc_list_create(conc_list **l, size_t element_size)
 		return -ENOMEM;
 	new->ring.element_size = element_size;
 	rc = conc__generation(&new->generation);
+	if (!rc)
+		rc = conc__monitor_init(
+		    &new->mutex, CONC__RANK_LIST, &new->freed, &new->grew);
 	if (rc)
-		goto free;
-	rc = conc__mutex_init(&new->mutex, CONC__RANK_LIST);
-	if (rc)
-		goto free;
-	rc = conc__condition_init(&new->freed);
-	if (rc)
-		goto mutex;
-	rc = conc__condition_init(&new->grew);
-	if (rc)
-		goto freed;
-	*l = new;
-	return 0;
-freed:
-	conc__condition_destroy(&new->freed);
-mutex:
-	conc__mutex_destroy(&new->mutex);
-free:
-	conc__free(new);
+		conc__free(new);
+	else
+		*l = new;
 	return rc;
 }
 
@@ -61,9 +49,7 @@ conc_list_destroy(conc_list *l)
 		conc__free(l);
 		return;
 	}
-	conc__condition_destroy(&l->grew);
-	conc__condition_destroy(&l->freed);
-	conc__mutex_destroy(&l->mutex);
+	conc__monitor_destroy(&l->mutex, &l->freed, &l->grew);
 	conc__ring_clear(&l->ring);
 	conc__free(l);
 }

@@ -51,19 +51,12 @@ conc_completions_create(conc_completions **c)
 	new->bell = -1;
 	rc = conc__generation(&new->generation);
 	if (rc == 0)
-		rc = conc__mutex_init(&new->lock, CONC__RANK_COMPLETIONS);
+		rc = conc__monitor_init(
+		    &new->lock, CONC__RANK_COMPLETIONS, &new->changed, NULL);
 	if (rc != 0)
-		goto no_lock;
-	rc = conc__condition_init(&new->changed);
-	if (rc != 0)
-		goto no_condition;
-	*c = new;
-	return 0;
-
-no_condition:
-	conc__mutex_destroy(&new->lock);
-no_lock:
-	conc__free(new);
+		conc__free(new);
+	else
+		*c = new;
 	return rc;
 }
 
@@ -348,8 +341,7 @@ conc_completions_destroy(conc_completions *c)
 	} else {
 		unlink_awaited(c);
 		free_entries(c->ready);
-		conc__condition_destroy(&c->changed);
-		conc__mutex_destroy(&c->lock);
+		conc__monitor_destroy(&c->lock, &c->changed, NULL);
 	}
 	if (c->bell >= 0)
 		(void)conc__close(c->bell);

@@ -133,24 +133,6 @@ copy_options(struct conc__process_pool *p)
 	return 0;
 }
 
-static int
-make_locks(struct conc__process_pool *p)
-{
-	int rc = conc__mutex_init(&p->lock, CONC__RANK_POOL);
-
-	if (rc != 0)
-		return rc;
-	rc = conc__condition_init(&p->room);
-	if (rc == 0) {
-		rc = conc__condition_init(&p->over);
-		if (rc == 0)
-			return 0;
-		conc__condition_destroy(&p->room);
-	}
-	conc__mutex_destroy(&p->lock);
-	return rc;
-}
-
 /* What is behind the pool, from the bell to the dispatcher. */
 static int
 start(struct conc__process_pool *p)
@@ -211,16 +193,14 @@ conc_process_pool_create(conc_executor **ex, const conc_process_pool_options *op
 	if (rc == 0)
 		rc = conc__hook_make(&p->executor.hook, o.excepthook, o.user);
 	if (rc == 0)
-		rc = make_locks(p);
+		rc = conc__monitor_init(&p->lock, CONC__RANK_POOL, &p->room, &p->over);
 	if (rc == 0) {
 		rc = start(p);
 		if (rc == 0) {
 			*ex = &p->executor;
 			return 0;
 		}
-		conc__condition_destroy(&p->over);
-		conc__condition_destroy(&p->room);
-		conc__mutex_destroy(&p->lock);
+		conc__monitor_destroy(&p->lock, &p->room, &p->over);
 	}
 	conc__hook_release(p->executor.hook);
 	conc__free((void *)(uintptr_t)p->options.keep_fds);

@@ -54,9 +54,7 @@ free_rest(struct conc__process_pool *p)
 void
 conc__process_free(struct conc__process_pool *p)
 {
-	conc__condition_destroy(&p->over);
-	conc__condition_destroy(&p->room);
-	conc__mutex_destroy(&p->lock);
+	conc__monitor_destroy(&p->lock, &p->room, &p->over);
 	free_rest(p);
 }
 

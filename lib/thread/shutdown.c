@@ -131,9 +131,7 @@ conc__pool_free(struct conc__pool *p)
 
 	p->gone = NULL;
 	conc__workers_join(gone);
-	conc__condition_destroy(&p->over);
-	conc__condition_destroy(&p->room);
-	conc__mutex_destroy(&p->lock);
+	conc__monitor_destroy(&p->lock, &p->room, &p->over);
 	free_rest(p);
 }
 

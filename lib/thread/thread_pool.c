@@ -158,24 +158,6 @@ static const struct conc__engine thread_engine = {
 };
 
 static int
-make_locks(struct conc__pool *p)
-{
-	int rc = conc__mutex_init(&p->lock, CONC__RANK_POOL);
-
-	if (rc != 0)
-		return rc;
-	rc = conc__condition_init(&p->room);
-	if (rc == 0) {
-		rc = conc__condition_init(&p->over);
-		if (rc == 0)
-			return 0;
-		conc__condition_destroy(&p->room);
-	}
-	conc__mutex_destroy(&p->lock);
-	return rc;
-}
-
-static int
 check_options(const conc_thread_pool_options *o)
 {
 	if (o->workers < 0 || o->workers > MOST_WORKERS)
@@ -218,7 +200,7 @@ conc_thread_pool_create(conc_executor **ex, const conc_thread_pool_options *opti
 		rc = conc__hook_make(&p->executor.hook, o.excepthook, o.user);
 	conc__pool_collect(p, true); /* closed until there is a worker */
 	if (rc == 0)
-		rc = make_locks(p);
+		rc = conc__monitor_init(&p->lock, CONC__RANK_POOL, &p->room, &p->over);
 	if (rc != 0) {
 		conc__hook_release(p->executor.hook);
 		conc__free(p->name);

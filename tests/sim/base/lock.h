@@ -35,6 +35,8 @@ struct sim_condition {
 #define conc__mutex_destroy(...) SIM_HERE(conc__mutex_destroy(__VA_ARGS__))
 #define conc__condition_init(...) SIM_HERE(conc__condition_init(__VA_ARGS__))
 #define conc__condition_destroy(...) SIM_HERE(conc__condition_destroy(__VA_ARGS__))
+#define conc__monitor_init(...) SIM_HERE(conc__monitor_init(__VA_ARGS__))
+#define conc__monitor_destroy(...) SIM_HERE(conc__monitor_destroy(__VA_ARGS__))
 #define conc__mutex_lock(...) SIM_HERE(conc__mutex_lock(__VA_ARGS__))
 #define conc__mutex_try(...) SIM_HERE(conc__mutex_try(__VA_ARGS__))
 #define conc__mutex_unlock(...) SIM_HERE(conc__mutex_unlock(__VA_ARGS__))
