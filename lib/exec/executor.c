@@ -9,6 +9,26 @@
 #include "exec/options.h"
 #include <conc/executor.h>
 
+int
+conc__executor_init(conc_executor *ex, const struct conc__engine *engine, const char *name,
+    conc_excepthook *hook, void *user)
+{
+	int rc = conc__generation(&ex->generation);
+
+	if (rc != 0)
+		return rc;
+	ex->engine = engine;
+	ex->name = conc__strdup(name != NULL ? name : "conc");
+	return ex->name == NULL ? -ENOMEM : conc__hook_make(&ex->hook, hook, user);
+}
+
+void
+conc__executor_fini(conc_executor *ex)
+{
+	conc__hook_release(ex->hook);
+	conc__free(ex->name);
+}
+
 /* Every call on an executor begins so. */
 static int
 check(const conc_executor *ex)

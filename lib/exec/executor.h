@@ -61,8 +61,18 @@ struct conc_executor {
 	const struct conc__engine *engine;
 	conc__atomic_u32 *killed; /* not 0: all tasks are asked to stop; or NULL */
 	struct conc__hook *hook;  /* instead of the program's, or NULL */
+	char *name;
 	uint32_t generation;
 };
+
+/*
+ * What an engine's create function fills in first, and its last function frees: name
+ * NULL is "conc", hook NULL the program's.  Return 0 or a code; fini is due in any case,
+ * and may meet one that is all zero.
+ */
+int conc__executor_init(conc_executor *ex, const struct conc__engine *engine, const char *name,
+    conc_excepthook *hook, void *user);
+void conc__executor_fini(conc_executor *ex);
 
 /*
  * conc_submit_task, of a task that is well formed; also one whose argument is

@@ -18,7 +18,7 @@ conc__brood_create(struct conc__brood **made, const struct conc__process_pool *p
 	b->zygote.control = -1;
 	b->n = n;
 	b->plan = (struct conc__zygote_plan){
-	    .name = p->name,
+	    .name = p->executor.name,
 	    .slots = n,
 	    .init = o->init,
 	    .fini = o->fini,

@@ -182,8 +182,7 @@ struct conc__process_pool {
 	uint64_t done, failed, cancelled; /* what stats tells */
 	int64_t wait_time, run_time;
 
-	char *name;                  /* and what else the options said; read only */
-	conc_process_pool_options options;
+	conc_process_pool_options options; /* read only; its name is the executor's */
 	size_t pipe_size;            /* of workers' pipes, for tests; 0: the system's */
 };
 
@@ -253,6 +252,7 @@ void conc__process_end(struct conc__process_pool *p, struct conc__task *t);
 void conc__process_break(struct conc__process_pool *p, conc_exception *e);
 /* End all that is queued: cancelled; or failed, with e if that is not NULL. */
 void conc__process_flush(struct conc__process_pool *p, const conc_exception *e);
+/* Free p, whose dispatcher has ended, or never began; without the lock. */
 void conc__process_free(struct conc__process_pool *p);
 
 /* brood.c: a zygote and its slots. */

@@ -109,27 +109,21 @@ check_options(const conc_process_pool_options *o)
 	return o->flags != 0 ? -EINVAL : 0;
 }
 
-/* The program's arrays and strings may go: copy them. */
+/* The program's array may go: the pool has its own. */
 static int
-copy_options(struct conc__process_pool *p)
+copy_options(struct conc__process_pool *p, const conc_process_pool_options *o)
 {
-	conc_process_pool_options *o = &p->options;
-	const int *keep = o->keep_fds;
-	int *copy;
+	int *keep = NULL;
 
-	o->keep_fds = NULL;
-	p->name = conc__strdup(o->name != NULL ? o->name : "conc");
-	if (p->name == NULL)
-		return -ENOMEM;
-	o->name = p->name;
-	if (o->keep_count == 0)
-		return 0;
-	copy = o->keep_count <= SIZE_MAX / sizeof *copy
-	    ? conc__malloc(o->keep_count * sizeof *copy) : NULL;
-	if (copy == NULL)
-		return -ENOMEM;
-	memcpy(copy, keep, o->keep_count * sizeof *copy);
-	o->keep_fds = copy;
+	if (o->keep_count > 0) {
+		keep = o->keep_count <= SIZE_MAX / sizeof *keep
+		    ? conc__malloc(o->keep_count * sizeof *keep) : NULL;
+		if (keep == NULL)
+			return -ENOMEM;
+		memcpy(keep, o->keep_fds, o->keep_count * sizeof *keep);
+	}
+	p->options = *o;
+	p->options.keep_fds = keep;
 	return 0;
 }
 
@@ -145,10 +139,8 @@ start(struct conc__process_pool *p)
 	if (p->bell < 0)
 		return p->bell;
 	p->helpers_bell = conc__bell();
-	if (p->helpers_bell < 0) {
-		(void)conc__close(p->bell);
+	if (p->helpers_bell < 0)
 		return p->helpers_bell;
-	}
 	/* First the zygote: it should have one thread to copy, not two. */
 	rc = conc__process_more_polls(p) ? conc__process_new_brood(p) : -ENOMEM;
 	if (rc == 0) {
@@ -156,11 +148,6 @@ start(struct conc__process_pool *p)
 		conc__mutex_lock(&p->lock);
 		rc = conc__thread_start(&p->dispatcher, &o);
 		conc__mutex_unlock(&p->lock);
-	}
-	if (rc != 0) {
-		conc__process_drop_broods(p);
-		(void)conc__close(p->helpers_bell);
-		(void)conc__close(p->bell);
 	}
 	return rc;
 }
@@ -182,32 +169,24 @@ conc_process_pool_create(conc_executor **ex, const conc_process_pool_options *op
 	p = conc__calloc(1, sizeof *p);
 	if (p == NULL)
 		return -ENOMEM;
-	p->options = o;
+	rc = conc__monitor_init(&p->lock, CONC__RANK_POOL, &p->room, &p->over);
+	if (rc != 0) {
+		conc__free(p);
+		return rc;
+	}
 	p->target = o.workers > 0 ? o.workers : conc__cpu_count();
 	if (p->target > CONC__MOST_WORKERS)
 		p->target = CONC__MOST_WORKERS;
-	p->executor.engine = &process_engine;
-	rc = conc__generation(&p->executor.generation);
+	p->bell = p->helpers_bell = -1;
+	rc = conc__executor_init(&p->executor, &process_engine, o.name, o.excepthook, o.user);
 	if (rc == 0)
-		rc = copy_options(p);
+		rc = copy_options(p, &o);
 	if (rc == 0)
-		rc = conc__hook_make(&p->executor.hook, o.excepthook, o.user);
-	if (rc == 0)
-		rc = conc__monitor_init(&p->lock, CONC__RANK_POOL, &p->room, &p->over);
-	if (rc == 0) {
 		rc = start(p);
-		if (rc == 0) {
-			*ex = &p->executor;
-			return 0;
-		}
-		conc__monitor_destroy(&p->lock, &p->room, &p->over);
-	}
-	conc__hook_release(p->executor.hook);
-	conc__free((void *)(uintptr_t)p->options.keep_fds);
-	conc__free(p->polls);
-	conc__free(p->polled);
-	conc__free(p->name);
-	conc__free(p);
+	if (rc == 0)
+		*ex = &p->executor;
+	else
+		conc__process_free(p);
 	return rc;
 }
 

@@ -41,19 +41,21 @@ static void
 free_rest(struct conc__process_pool *p)
 {
 	conc_exception_release(p->broken);
-	conc__hook_release(p->executor.hook);
-	(void)conc__close(p->helpers_bell);
-	(void)conc__close(p->bell);
+	if (p->helpers_bell >= 0)
+		(void)conc__close(p->helpers_bell);
+	if (p->bell >= 0)
+		(void)conc__close(p->bell);
 	conc__free((void *)(uintptr_t)p->options.keep_fds);
 	conc__free(p->polls);
 	conc__free(p->polled);
-	conc__free(p->name);
+	conc__executor_fini(&p->executor);
 	conc__free(p);
 }
 
 void
 conc__process_free(struct conc__process_pool *p)
 {
+	conc__process_drop_broods(p);
 	conc__monitor_destroy(&p->lock, &p->room, &p->over);
 	free_rest(p);
 }

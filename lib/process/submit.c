@@ -76,7 +76,7 @@ conc__process_submit(conc_executor *ex, struct conc__task *t, conc_time deadline
 		return conc_raise_at(rc, NULL, NULL, 0, NULL,
 		    "the function was loaded after pool %s was created: load it before, "
 		    "or call conc_process_pool_refresh",
-		    p->name);
+		    p->executor.name);
 	if (rc == CONC_EBROKEN)
 		(void)conc_reraise(why);
 	conc_exception_release(why);

@@ -75,8 +75,7 @@ enum conc__mode {
 
 struct conc__pool {
 	conc_executor executor; /* first: handles are cast back */
-	char *name;             /* and what else the options said; read only */
-	conc_thread_pool_options options;
+	conc_thread_pool_options options; /* read only; its name is the executor's */
 	CONC__APART(apart_from_inbox);
 
 	/* CLOSED without workers, with a queue limit, after shutdown, or broken */

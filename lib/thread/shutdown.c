@@ -92,8 +92,7 @@ static void
 free_rest(struct conc__pool *p)
 {
 	conc_exception_release(p->broken);
-	conc__hook_release(p->executor.hook);
-	conc__free(p->name);
+	conc__executor_fini(&p->executor);
 	conc__free(p);
 }
 

@@ -91,7 +91,7 @@ submit_slowly(struct conc__pool *p, struct conc__task *t, conc_time deadline)
 	conc__mutex_unlock(&p->lock);
 	if (rc == CONC_EBROKEN)
 		return conc_raise_at(rc, p->broken, NULL, 0, NULL,
-		    "pool %s takes no more: its init has failed", p->name);
+		    "pool %s takes no more: its init has failed", p->executor.name);
 	if (rc != 0)
 		return rc;
 	if (here) {

@@ -190,24 +190,16 @@ conc_thread_pool_create(conc_executor **ex, const conc_thread_pool_options *opti
 	p->target = o.workers > 0 ? o.workers : conc__cpu_count();
 	if (p->target > MOST_WORKERS)
 		p->target = MOST_WORKERS;
-	p->executor.engine = &thread_engine;
 	p->executor.killed = &p->kill_word;
-	rc = conc__generation(&p->executor.generation);
-	p->name = conc__strdup(o.name != NULL ? o.name : "conc");
-	if (rc == 0 && p->name == NULL)
-		rc = -ENOMEM;
-	if (rc == 0)
-		rc = conc__hook_make(&p->executor.hook, o.excepthook, o.user);
 	conc__pool_collect(p, true); /* closed until there is a worker */
+	rc = conc__executor_init(&p->executor, &thread_engine, o.name, o.excepthook, o.user);
 	if (rc == 0)
 		rc = conc__monitor_init(&p->lock, CONC__RANK_POOL, &p->room, &p->over);
-	if (rc != 0) {
-		conc__hook_release(p->executor.hook);
-		conc__free(p->name);
+	if (rc == 0) {
+		*ex = &p->executor;
+	} else {
+		conc__executor_fini(&p->executor);
 		conc__free(p);
-		return rc;
 	}
-	p->options.name = p->name;
-	*ex = &p->executor;
-	return 0;
+	return rc;
 }

@@ -31,7 +31,7 @@ conc__worker_start(struct conc__pool *p, struct conc__task *t)
 		link = &(*link)->next;
 		w->index++;
 	}
-	conc__numbered_name(name, p->name, w->index);
+	conc__numbered_name(name, p->executor.name, w->index);
 	o.name = name;
 	o.arg = w;
 	if (p->options.pin)
