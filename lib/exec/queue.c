@@ -22,9 +22,9 @@ void
 conc__queue_push(struct conc__queue *q, struct conc__task *t)
 {
 	count_one(q);
-	if (t->extras != NULL && t->extras->priority != 0) {
+	if (conc__priority(t) != 0) {
 		t->place = CONC__BY_PRIORITY;
-		conc__heap_push(&q->others, &t->extras->node, -(int64_t)t->extras->priority);
+		conc__heap_push(&q->others, &t->extras->node, -(int64_t)conc__priority(t));
 		return;
 	}
 	t->place = CONC__IN_LINE;
@@ -41,7 +41,7 @@ void
 conc__queue_put_back(struct conc__queue *q, struct conc__task *t)
 {
 	count_one(q);
-	if (t->extras != NULL && t->extras->priority != 0) {
+	if (conc__priority(t) != 0) {
 		t->place = CONC__BY_PRIORITY;
 		conc__heap_put_back(&q->others, &t->extras->node);
 		return;

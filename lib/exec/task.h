@@ -82,6 +82,12 @@ struct conc__task {
 	unsigned runs : 31; /* how often it has begun, if its engine counts that */
 };
 
+static inline int
+conc__priority(const struct conc__task *t)
+{
+	return t->extras != NULL ? t->extras->priority : 0;
+}
+
 /*
  * Make a task of ex from what the program says, with a reference of its future
  * for the program if wanted.  Return 0, -EINVAL or -ENOMEM.

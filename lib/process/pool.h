@@ -215,12 +215,6 @@ uint64_t conc__slot_at(const struct conc__slot *s);
 /* When what it runs of order seq began, conc__now(). */
 int64_t conc__slot_began(const struct conc__slot *s, uint64_t seq);
 
-static inline int
-conc__priority(const struct conc__task *t)
-{
-	return t->extras != NULL ? t->extras->priority : 0;
-}
-
 /* Did conc_future_kill say that order seq is to be killed?  Then it ends cancelled. */
 static inline bool
 conc__slot_condemned(struct conc__slot *s, uint64_t seq)

@@ -108,7 +108,7 @@ conc__pool_submit(conc_executor *ex, struct conc__task *t, conc_time deadline)
 	struct conc__pool *p = (struct conc__pool *)ex;
 
 	stamp(t, conc__now());
-	if (t->extras != NULL && t->extras->priority != 0)
+	if (conc__priority(t) != 0)
 		return submit_slowly(p, t, deadline);
 	switch (conc__inbox_post(&p->inbox, t)) {
 	case CONC__POSTED_TELL:
