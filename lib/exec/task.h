@@ -76,7 +76,11 @@ struct conc__task {
 	};
 	conc__atomic_u64 since;         /* when it was queued, or is due again */
 	struct conc__extras *extras;    /* or NULL */
-	enum conc__place place;         /* the engine's, under its lock */
+	/* The engine's, under its lock: */
+	union {
+		enum conc__place place;
+		uint32_t phase; /* of one that is in no queue, and about to end: how */
+	};
 	/* own_arg: arg is a block of its own, freed as the task ends */
 	unsigned own_arg : 1;
 	unsigned runs : 31; /* how often it has begun, if its engine counts that */

@@ -108,7 +108,7 @@ conc__process_ending(struct conc__process_pool *p, struct conc__task *t, uint32_
     conc_exception *e, int64_t ran)
 {
 	t->future.exception = e;
-	t->place = (enum conc__place)phase;
+	t->phase = phase;
 	/* relaxed: between us and ourselves, under the lock */
 	conc__store_relaxed(&t->since, (uint64_t)ran);
 	t->next = NULL;
@@ -124,9 +124,9 @@ static void
 count_all(struct conc__process_pool *p)
 {
 	for (const struct conc__task *t = p->ending; t != NULL; t = t->next)
-		if (!may_run_again(t, (uint32_t)t->place))
+		if (!may_run_again(t, t->phase))
 			/* relaxed: written under the lock */
-			count(p, (uint32_t)t->place,
+			count(p, t->phase,
 			    (int64_t)conc__load_relaxed(&((struct conc__task *)t)->since));
 }
 
@@ -134,7 +134,7 @@ void
 conc__process_end(struct conc__process_pool *p, struct conc__task *t)
 {
 	conc_exception *e = t->future.exception;
-	uint32_t phase = (uint32_t)t->place;
+	uint32_t phase = t->phase;
 	/* relaxed: written by us, or under the lock */
 	int64_t ran = (int64_t)conc__load_relaxed(&t->since);
 

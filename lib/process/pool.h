@@ -172,8 +172,7 @@ struct conc__process_pool {
 	size_t most_polls;
 	/*
 	 * Tasks that have come back, linked by next, which are to end once the lock is let
-	 * go.  Meanwhile the future's exception is the task's, place its phase, since for
-	 * how long it ran.
+	 * go.  Meanwhile the future's exception is the task's, since for how long it ran.
 	 */
 	struct conc__task *ending, *last_ending;
 	ptrdiff_t ended_here;        /* by the dispatcher, still in unfinished; its own */
