@@ -26,13 +26,9 @@
 #include "base/thread.h"
 #include "exec/executor.h"
 #include "exec/queue.h"
+#include "exec/tally.h"
 #include "thread/inbox.h"
 #include <conc/thread_pool.h>
-
-/* What a thread has done: written by it alone (the pool's: under the lock), read by all. */
-struct conc__tally {
-	conc__atomic_u64 done, failed, cancelled, wait_time, run_time, running;
-};
 
 struct conc__pool;
 
@@ -113,14 +109,6 @@ struct conc__pool {
 	struct conc__tally past;    /* of workers that are gone, and of other threads */
 	conc__atomic_u32 kill_word; /* 1: all tasks are asked to stop */
 };
-
-/* Add to a counter that only this thread, or who holds the lock, writes. */
-static inline void
-conc__count(conc__atomic_u64 *counter, uint64_t n)
-{
-	/* relaxed: one writer; readers want a number, and see it before the future's end */
-	conc__store_relaxed(counter, conc__load_relaxed(counter) + n);
-}
 
 /* Is this thread one of the pool's, or inside a task or callback of it? */
 bool conc__pool_inside(const struct conc__pool *p);

@@ -48,15 +48,9 @@ pool_counted(conc_executor *ex, uint32_t phase, int64_t ran)
 	struct conc__pool *p = (struct conc__pool *)ex;
 	struct conc__tally *t = tally_begin(p);
 
-	if (ran >= 0) {
-		conc__count(&t->run_time, (uint64_t)ran);
+	if (ran >= 0)
 		conc__count(&t->running, (uint64_t)-1);
-	}
-	if (phase >= CONC__DONE)
-		conc__count(phase == CONC__DONE     ? &t->done
-			: phase == CONC__FAILED ? &t->failed
-						: &t->cancelled,
-		    1);
+	conc__tally_counted(t, phase, ran);
 	tally_end(p, t);
 }
 
@@ -110,19 +104,6 @@ pool_workers(conc_executor *ex)
 }
 
 static void
-add_tally(conc_stats *s, const struct conc__tally *t)
-{
-	/* relaxed: numbers; what ended before a future that the caller saw is in them */
-	s->done += conc__load_relaxed(&t->done);
-	s->failed += conc__load_relaxed(&t->failed);
-	s->cancelled += conc__load_relaxed(&t->cancelled);
-	s->running += (size_t)conc__load_relaxed(&t->running);
-	/* relaxed: the same */
-	s->wait_time += (int64_t)conc__load_relaxed(&t->wait_time);
-	s->run_time += (int64_t)conc__load_relaxed(&t->run_time);
-}
-
-static void
 pool_stats(conc_executor *ex, conc_stats *s)
 {
 	struct conc__pool *p = (struct conc__pool *)ex;
@@ -134,9 +115,9 @@ pool_stats(conc_executor *ex, conc_stats *s)
 	s->workers = (size_t)p->live;
 	s->queued = p->queue.count;
 	s->high_water = p->queue.high_water;
-	add_tally(s, &p->past);
+	conc__tally_tell(&p->past, s);
 	for (const struct conc__worker *w = p->workers; w != NULL; w = w->next)
-		add_tally(s, &w->tally);
+		conc__tally_tell(&w->tally, s);
 	conc__mutex_unlock(&p->lock);
 	conc__worker_wake(called);
 }

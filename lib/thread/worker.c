@@ -178,18 +178,6 @@ conc__pool_fail_all(struct conc__pool *p, int rc)
 	conc__pool_ended(p, 1);
 }
 
-static void
-fold(struct conc__pool *p, const struct conc__tally *from)
-{
-	/* relaxed: ours, and the pool's under its lock */
-	conc__count(&p->past.done, conc__load_relaxed(&from->done));
-	conc__count(&p->past.failed, conc__load_relaxed(&from->failed));
-	conc__count(&p->past.cancelled, conc__load_relaxed(&from->cancelled));
-	/* relaxed: the same */
-	conc__count(&p->past.wait_time, conc__load_relaxed(&from->wait_time));
-	conc__count(&p->past.run_time, conc__load_relaxed(&from->run_time));
-}
-
 /*
  * With the lock held: the end of a worker's life.  w, and perhaps its pool, are
  * gone after it.
@@ -220,7 +208,7 @@ leave(struct conc__worker *w)
 	for (link = &p->workers; *link != w; link = &(*link)->next)
 		continue;
 	*link = w->next;
-	fold(p, &w->tally); /* what we failed above is in it */
+	conc__tally_fold(&p->past, &w->tally); /* what we failed above is in it */
 	conc__pool_ended(p, w->ended);
 	if (p->live == 0)
 		conc__condition_broadcast(&p->over);
