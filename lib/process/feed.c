@@ -127,6 +127,7 @@ hand(struct conc__process_pool *p, struct conc__slot *s, struct conc__task *t)
 	bool chunk = t->fn == conc__chunk_run;
 	struct conc__order o = {.type = CONC__ORDER_TASK, .seq = seq};
 	const void *arg = t->arg;
+	int64_t waited;
 	int rc;
 
 	*x = (struct conc__errand){.seq = seq, .area = -1, .limit = limit_of(p, t)};
@@ -164,7 +165,8 @@ hand(struct conc__process_pool *p, struct conc__slot *s, struct conc__task *t)
 	x->borrowed = arg;
 	x->sent = conc__now();
 	/* relaxed: whoever queued t is done with it */
-	p->wait_time += x->sent - (int64_t)conc__load_relaxed(&t->since);
+	waited = x->sent - (int64_t)conc__load_relaxed(&t->since);
+	conc__count(&p->others.wait_time, (uint64_t)waited);
 	if (x->area >= 0)
 		s->areas |= 1u << x->area;
 	if (chunk)

@@ -117,5 +117,5 @@ conc__process_help(conc_executor *ex, struct conc__task *t, conc_time deadline)
 	}
 	conc__mutex_unlock(&p->lock);
 	if (mine)
-		conc__process_end(p, t);
+		conc__process_end(t);
 }

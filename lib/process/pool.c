@@ -57,28 +57,17 @@ conc__process_more_polls(struct conc__process_pool *p)
 	return true;
 }
 
-/* With the lock held. */
-static void
-count(struct conc__process_pool *p, uint32_t phase, int64_t ran)
-{
-	if (ran >= 0)
-		p->run_time += ran;
-	p->done += phase == CONC__DONE;
-	p->failed += phase == CONC__FAILED;
-	p->cancelled += phase == CONC__CANCELLED;
-}
-
 void
 conc__process_counted(conc_executor *ex, uint32_t phase, int64_t ran)
 {
 	struct conc__process_pool *p = (struct conc__process_pool *)ex;
 
-	if (conc__self()->executor == p && p->counted) {
-		p->counted = false;
+	if (conc__self()->executor == p) {
+		conc__tally_counted(&p->dispatched, phase, ran);
 		return;
 	}
 	conc__mutex_lock(&p->lock);
-	count(p, phase, ran);
+	conc__tally_counted(&p->others, phase, ran);
 	conc__mutex_unlock(&p->lock);
 }
 
@@ -97,12 +86,6 @@ conc__process_ended(conc_executor *ex)
 	conc__mutex_unlock(&p->lock);
 }
 
-static bool
-may_run_again(const struct conc__task *t, uint32_t phase)
-{
-	return phase == CONC__FAILED && t->extras != NULL && t->extras->retries > 0;
-}
-
 void
 conc__process_ending(struct conc__process_pool *p, struct conc__task *t, uint32_t phase,
     conc_exception *e, int64_t ran)
@@ -119,19 +102,8 @@ conc__process_ending(struct conc__process_pool *p, struct conc__task *t, uint32_
 	p->last_ending = t;
 }
 
-/* By the dispatcher, with the lock held: count those that are to end. */
-static void
-count_all(struct conc__process_pool *p)
-{
-	for (const struct conc__task *t = p->ending; t != NULL; t = t->next)
-		if (!may_run_again(t, t->phase))
-			/* relaxed: written under the lock */
-			count(p, t->phase,
-			    (int64_t)conc__load_relaxed(&((struct conc__task *)t)->since));
-}
-
 void
-conc__process_end(struct conc__process_pool *p, struct conc__task *t)
+conc__process_end(struct conc__task *t)
 {
 	conc_exception *e = t->future.exception;
 	uint32_t phase = t->phase;
@@ -140,15 +112,11 @@ conc__process_end(struct conc__process_pool *p, struct conc__task *t)
 
 	t->future.exception = NULL;
 	t->place = CONC__NOWHERE;
-	if (may_run_again(t, phase)) {
-		if (conc__task_retry(t, conc_exception_code(e), conc__now(), &ran)) {
-			conc_exception_release(e);
-			return;
-		}
-	} else if (conc__self()->executor == p) {
-		p->counted = true;
-	}
-	conc__task_end(t, phase, e, ran);
+	if (phase == CONC__FAILED &&
+	    conc__task_retry(t, conc_exception_code(e), conc__now(), &ran))
+		conc_exception_release(e);
+	else
+		conc__task_end(t, phase, e, ran);
 }
 
 void
@@ -156,12 +124,11 @@ conc__process_end_all(struct conc__process_pool *p)
 {
 	struct conc__task *t = p->ending, *next;
 
-	count_all(p);
 	p->ending = NULL;
 	conc__mutex_unlock(&p->lock);
 	for (; t != NULL; t = next) {
 		next = t->next;
-		conc__process_end(p, t);
+		conc__process_end(t);
 	}
 	conc__mutex_lock(&p->lock);
 	p->unfinished -= p->ended_here;

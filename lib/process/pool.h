@@ -29,6 +29,7 @@
 #include "base/thread.h"
 #include "exec/executor.h"
 #include "exec/queue.h"
+#include "exec/tally.h"
 #include "process/page.h"
 #include "process/wire.h"
 #include "process/zygote.h"
@@ -176,10 +177,8 @@ struct conc__process_pool {
 	 */
 	struct conc__task *ending, *last_ending;
 	ptrdiff_t ended_here;        /* by the dispatcher, still in unfinished; its own */
-	bool counted;                /* the dispatcher ends a task that is counted; its own */
-
-	uint64_t done, failed, cancelled; /* what stats tells */
-	int64_t wait_time, run_time;
+	struct conc__tally dispatched; /* by the dispatcher; its own */
+	struct conc__tally others;     /* by all others, and how long tasks waited */
 
 	conc_process_pool_options options; /* read only; its name is the executor's */
 	size_t pipe_size;            /* of workers' pipes, for tests; 0: the system's */
@@ -240,7 +239,7 @@ void conc__process_ending(struct conc__process_pool *p, struct conc__task *t, ui
 /* Let go meanwhile: end those. */
 void conc__process_end_all(struct conc__process_pool *p);
 /* Without the lock: end such a one, that this thread took off the list. */
-void conc__process_end(struct conc__process_pool *p, struct conc__task *t);
+void conc__process_end(struct conc__task *t);
 /* No worker can be had, because of e, which is taken: fail what is queued, and what comes. */
 void conc__process_break(struct conc__process_pool *p, conc_exception *e);
 /* End all that is queued: cancelled; or failed, with e if that is not NULL. */

@@ -68,11 +68,8 @@ pool_stats(conc_executor *ex, conc_stats *s)
 		}
 	}
 	s->high_water = p->queue.high_water;
-	s->done = p->done;
-	s->failed = p->failed;
-	s->cancelled = p->cancelled;
-	s->wait_time = p->wait_time;
-	s->run_time = p->run_time;
+	conc__tally_tell(&p->dispatched, s);
+	conc__tally_tell(&p->others, s);
 	conc__mutex_unlock(&p->lock);
 }
 
