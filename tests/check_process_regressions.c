@@ -67,6 +67,27 @@ START_TEST(a_kill_spares_the_next)
 }
 END_TEST
 
+/* Who is told that his task ends cancelled sees that, also if the next is killed as well. */
+START_TEST(two_kills_at_one_worker)
+{
+	conc_executor *pool = PROCESSES(.workers = 1);
+
+	for (int i = 0; i < 1000; i++) {
+		conc_future *f[2] = {SUBMIT(pool, .fn = none_task), SUBMIT(pool, .fn = none_task)};
+		int killed[2];
+
+		while (!conc_future_running(f[1]) && !conc_future_done(f[1]))
+			continue;
+		for (int j = 0; j < 2; j++)
+			killed[j] = conc_future_kill(f[j]);
+		for (int j = 0; j < 2; j++)
+			ck_assert_int_eq(finish(f[j]),
+			    killed[j] == CONC_ESTATE ? 0 : -ECANCELED);
+	}
+	conc_executor_destroy(pool);
+}
+END_TEST
+
 static int
 kill_me_task(const void *arg, void *result)
 {
@@ -304,6 +325,7 @@ main(void)
 	tcase_add_test(all, revoked_orders_do_not_fill_the_ring);
 	tcase_add_test(all, a_cancelled_last_task_lets_the_worker_go);
 	tcase_add_test(all, a_kill_spares_the_next);
+	tcase_add_test(all, two_kills_at_one_worker);
 	tcase_add_test(all, who_was_killed_from_outside_is_told_so);
 	tcase_add_test(all, an_ignored_signal_lifts_no_cpu_limit);
 	tcase_add_test(all, a_spoilt_page_spoils_one_worker);

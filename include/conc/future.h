@@ -124,8 +124,9 @@ CONC_API int conc_future_cancel(conc_future *f);
  * conc_future_cancel; or it runs, its worker is being killed, and it ends
  * cancelled as soon as that is dead: conc_future_wait tells when.  It is not
  * retried.  The same for every further call, also once it has ended cancelled,
- * by whatever call.  CONC_ESTATE: it has ended otherwise.  -ENOTSUP: f is a
- * thread pool's or a promise's; nothing was changed.  CONC_EFORKED.
+ * by whatever call.  CONC_ESTATE: it has ended otherwise, or is just about to.
+ * -ENOTSUP: f is a thread pool's or a promise's; nothing was changed.
+ * CONC_EFORKED.
  */
 CONC_API int conc_future_kill(conc_future *f);
 

@@ -298,11 +298,20 @@ conc__task_end(struct conc__task *t, uint32_t phase, conc_exception *e, int64_t 
 	ex->engine->counted(ex, phase, ran);
 	if (t->extras != NULL && t->extras->cleanup != NULL)
 		conc__frame_callback(&t->future, ex, clean_up, t->extras);
+	conc__future_take(&t->future);
+	conc__task_end_held(t, phase, e);
+}
+
+void
+conc__task_end_held(struct conc__task *t, uint32_t phase, conc_exception *e)
+{
+	conc_executor *ex = t->future.executor;
+
 	if (t->own_arg) {
 		conc__free((void *)t->arg);
 		t->own_arg = 0;
 	}
-	conc__future_end(&t->future, phase, e);
+	conc__future_end_held(&t->future, phase, e);
 	conc__future_leave(&t->future);
 	ex->engine->ended(ex);
 }

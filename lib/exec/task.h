@@ -78,12 +78,12 @@ struct conc__task {
 	struct conc__extras *extras;    /* or NULL */
 	/* The engine's, under its lock: */
 	union {
-		enum conc__place place;
-		uint32_t phase; /* of one that is in no queue, and about to end: how */
+		uint8_t place; /* enum conc__place */
+		uint8_t phase; /* of one that is in no queue, and about to end: how */
 	};
-	/* own_arg: arg is a block of its own, freed as the task ends */
-	unsigned own_arg : 1;
-	unsigned runs : 31; /* how often it has begun, if its engine counts that */
+	bool own_arg; /* arg is a block of its own, freed as the task ends */
+	bool killed;  /* conc_future_kill has said so: it ends cancelled; its future held */
+	int runs;     /* how often it has begun, if its engine counts that */
 };
 
 static inline int
@@ -113,6 +113,8 @@ int64_t conc__task_run(struct conc__task *t, int64_t now);
  * ran: for how long it ran, -1: never.  t and its executor may be gone after.
  */
 void conc__task_end(struct conc__task *t, uint32_t phase, conc_exception *e, int64_t ran);
+/* Of one that was counted, has no cleanup, and whose future is held. */
+void conc__task_end_held(struct conc__task *t, uint32_t phase, conc_exception *e);
 
 /*
  * t, RUNNING and the caller's to end, has failed with code after a run of

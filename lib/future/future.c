@@ -58,8 +58,7 @@ nudge(conc_future *f)
 bool
 conc__future_put_back(conc_future *f, uint32_t to)
 {
-	if (f->source->revoke != NULL)
-		conc__lock_acquire(&f->lock, CONC__RANK_FUTURE);
+	conc__future_take(f);
 	return conc__future_put_back_held(f, to);
 }
 
@@ -215,19 +214,23 @@ tell_if_unlooked(conc_future *f)
 void
 conc__future_end(conc_future *f, uint32_t phase, conc_exception *e)
 {
+	conc__future_take(f);
+	conc__future_end_held(f, phase, e);
+}
+
+void
+conc__future_end_held(conc_future *f, uint32_t phase, conc_exception *e)
+{
 	/* relaxed: only a guess for the swap below */
 	uint32_t state = conc__load_relaxed(&f->state);
-	bool revocable = f->source->revoke != NULL;
 
 	f->exception = e;
-	if (revocable)
-		conc__lock_acquire(&f->lock, CONC__RANK_FUTURE);
 	/* release: pairs with the acquire in conc__future_phase: result and exception before
 	 * the phase.  acquire: pairs with mark(): who set WAITED is on the list, or asleep, or
 	 * will see the end. */
 	while (!conc__cas_weak_acq_rel(&f->state, &state, in_phase(state, phase)))
 		continue;
-	if (revocable)
+	if (f->source->revoke != NULL)
 		conc__lock_release(&f->lock, CONC__RANK_FUTURE);
 	if (state & CONC__WAITED) /* else nobody waits: no lock, no system call */
 		wake(f);

@@ -144,6 +144,8 @@ bool conc__future_put_back(conc_future *f, uint32_t to);
  * give up the source's reference, after which f may be gone.
  */
 void conc__future_end(conc_future *f, uint32_t phase, conc_exception *e);
+/* And of f that conc__future_take, or conc__future_hold, holds; f is let go. */
+void conc__future_end_held(conc_future *f, uint32_t phase, conc_exception *e);
 void conc__future_stay(conc_future *f); /* a second one, for a while */
 void conc__future_leave(conc_future *f);
 
@@ -155,6 +157,14 @@ void conc__future_leave(conc_future *f);
  */
 bool conc__future_hold(conc_future *f);
 void conc__future_let_go(conc_future *f);
+
+/* Hold f, by its winner; if its source has no revoke, nobody needs to. */
+static inline void
+conc__future_take(conc_future *f)
+{
+	if (f->source->revoke != NULL)
+		conc__lock_acquire(&f->lock, CONC__RANK_FUTURE);
+}
 
 /* conc__future_put_back of f, held, which it lets go. */
 bool conc__future_put_back_held(conc_future *f, uint32_t to);

@@ -63,7 +63,9 @@ overdue(struct conc__process_pool *p, struct conc__slot *s)
 static enum conc__reason
 why_kill(struct conc__process_pool *p, struct conc__slot *s)
 {
-	if (conc__slot_condemned(s, conc__slot_at(s)))
+	uint64_t seq = conc__slot_at(s);
+
+	if (seq != 0 && conc__process_killed(s->ring[seq % CONC__RING].task))
 		return CONC__REASON_ASKED;
 	return overdue(p, s) ? CONC__REASON_LIMIT : CONC__REASON_NONE;
 }

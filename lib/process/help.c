@@ -42,18 +42,40 @@ may_help(const struct conc__process_pool *p, const struct conc__slot *s,
     const struct conc__task *t)
 {
 	return s->state == CONC__SLOT_READY && s->out == 1 && !s->helped && !s->deaf &&
-	    p->mode == CONC__PROCESS_OPEN && t->extras == NULL &&
-	    t->future.callbacks == NULL && !conc__process_inside(p);
+	    p->mode == CONC__PROCESS_OPEN && t->extras == NULL && !conc__process_inside(p);
 }
 
 /* With the lock held: take t out of those that are to end, if it is one of them. */
 static bool
 pick(struct conc__process_pool *p, const struct conc__task *t)
 {
-	if (p->ending != t || t->next != NULL || t->future.callbacks != NULL)
+	if (p->ending != t || t->next != NULL)
 		return false;
 	p->ending = NULL;
 	return true;
+}
+
+/*
+ * With the lock held: end t, which was picked, here.  Then it is counted, and its
+ * future held until it has ended, so that nobody can ask for a call back, which
+ * is not this thread's to make.  Who has asked already is the dispatcher's.
+ */
+static bool
+keep(struct conc__process_pool *p, struct conc__task *t)
+{
+	/* relaxed: written under the lock */
+	int64_t ran = (int64_t)conc__load_relaxed(&t->since);
+	bool held = conc__future_hold(&t->future);
+
+	if (held && t->future.callbacks == NULL) {
+		conc__tally_counted(&p->others, t->phase, ran);
+		return true;
+	}
+	if (held)
+		conc__future_let_go(&t->future);
+	conc__process_ending(p, t, t->phase, t->future.exception, ran);
+	conc__process_ring(p);
+	return false;
 }
 
 /* With the lock held: is there anything that the dispatcher must look at now? */
@@ -115,7 +137,8 @@ conc__process_help(conc_executor *ex, struct conc__task *t, conc_time deadline)
 		s->lent = false;
 		conc__process_ring(p);
 	}
+	mine = mine && keep(p, t);
 	conc__mutex_unlock(&p->lock);
 	if (mine)
-		conc__process_end(t);
+		conc__task_end_held(t, t->phase, t->future.exception);
 }

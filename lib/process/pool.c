@@ -91,7 +91,7 @@ conc__process_ending(struct conc__process_pool *p, struct conc__task *t, uint32_
     conc_exception *e, int64_t ran)
 {
 	t->future.exception = e;
-	t->phase = phase;
+	t->phase = (uint8_t)phase;
 	/* relaxed: between us and ourselves, under the lock */
 	conc__store_relaxed(&t->since, (uint64_t)ran);
 	t->next = NULL;

@@ -101,8 +101,6 @@ struct conc__slot {
 	int64_t lent_until;           /* and gets it until then */
 	bool buried;                  /* it has died, as end tells, but was helped */
 	struct conc__process_end end;
-	/* the order that conc_future_kill wants killed; set without the lock, future held */
-	conc__atomic_u64 condemned;
 };
 
 /* A zygote and its workers. */
@@ -213,12 +211,17 @@ uint64_t conc__slot_at(const struct conc__slot *s);
 /* When what it runs of order seq began, conc__now(). */
 int64_t conc__slot_began(const struct conc__slot *s, uint64_t seq);
 
-/* Did conc_future_kill say that order seq is to be killed?  Then it ends cancelled. */
+/* Is t, which is handed out, to be killed? */
 static inline bool
-conc__slot_condemned(struct conc__slot *s, uint64_t seq)
+conc__process_killed(struct conc__task *t)
 {
-	/* acquire: pairs with conc__process_kill, which the take-out comes after */
-	return seq != 0 && conc__load_acquire(&s->condemned) == seq;
+	bool killed;
+
+	if (!conc__future_hold(&t->future))
+		return false;
+	killed = t->killed;
+	conc__future_let_go(&t->future);
+	return killed;
 }
 
 /*

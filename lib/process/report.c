@@ -100,7 +100,7 @@ go_on(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq, bool on,
 
 	/* In one go: who kills it meanwhile must not take it for one that ends. */
 	if (on && k->at < k->end && !k->obeyed && !k->again && conc__future_hold(&t->future)) {
-		if (!conc__slot_condemned(s, seq)) {
+		if (!t->killed) {
 			conc__slot_forget(p, s, seq);
 			t->claim = NULL;
 			(void)conc__future_put_back_held(&t->future, CONC__PENDING);
@@ -111,8 +111,7 @@ go_on(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq, bool on,
 	}
 	if (!conc__process_take_out(p, s, seq))
 		return;
-	conc__process_ending(p, t,
-	    conc__slot_condemned(s, seq) ? CONC__CANCELLED : CONC__DONE, NULL, ran);
+	conc__process_ending(p, t, t->killed ? CONC__CANCELLED : CONC__DONE, NULL, ran);
 }
 
 bool
@@ -293,7 +292,7 @@ returned(struct conc__process_pool *p, struct conc__slot *s, const void *payload
 		conc_exception_release(e);
 		return false; /* it was revoked */
 	}
-	if (conc__slot_condemned(s, r->seq)) { /* it was told that it would be cancelled */
+	if (t->killed) { /* it was told that it would be cancelled */
 		conc_exception_release(e);
 		e = NULL;
 		phase = CONC__CANCELLED;

@@ -250,7 +250,7 @@ static conc_exception *
 death_of(const struct conc__slot *s, const struct conc__task *t, int code, int64_t ran,
     const struct conc__process_end *end)
 {
-	conc_death death = {.pid = s->pid, .worker = s->index, .attempt = t ? (int)t->runs : 0};
+	conc_death death = {.pid = s->pid, .worker = s->index, .attempt = t ? t->runs : 0};
 	const char *name = t != NULL && t->extras != NULL ? t->extras->name : NULL;
 	char how[64], what[96] = "", text[320];
 	int n;
@@ -307,10 +307,10 @@ fail_running(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
 	if (k != NULL && x->items > 0 && conc__chunk_survives(p, s, seq, end))
 		return true; /* all of it had been run */
 	if (k != NULL)
-		t->runs = (unsigned)++k->tries;
+		t->runs = ++k->tries;
 	if (!conc__process_take_out(p, s, seq))
 		return false;
-	if (s->reason == CONC__REASON_ASKED || conc__slot_condemned(s, seq)) {
+	if (s->reason == CONC__REASON_ASKED || t->killed) {
 		if (k != NULL) {
 			k->obeyed = true;
 			(void)conc__chunk_item_ended(k, -ECANCELED, NULL);

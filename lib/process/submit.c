@@ -143,26 +143,20 @@ int
 conc__process_kill(conc_executor *ex, struct conc__task *t)
 {
 	struct conc__process_pool *p = (struct conc__process_pool *)ex;
-	struct conc__slot *s;
-	uint64_t seq;
+	const struct conc__slot *s = t->slot;
+	int rc = 0;
 
-	if (t->claim == NULL) { /* too late: it has come back, and ends now */
-		conc__future_let_go(&t->future);
-		return CONC_ESTATE;
+	if (t->claim == NULL) { /* it has come back, and ends now */
+		rc = t->killed ? 0 : CONC_ESTATE;
+	} else if (conc__slot_claim(s, s->ring[t->claim - s->page->claims].seq) ==
+	    CONC__CLAIM_PENDING) {
+		rc = -EAGAIN; /* it was retried since the cancel */
+	} else {
+		t->killed = true;
+		conc__bell_ring(p->bell);
 	}
-	s = t->slot;
-	seq = s->ring[t->claim - s->page->claims].seq;
-	/* relaxed: it is not PENDING again while held */
-	if (conc__load_relaxed(t->claim) == conc__claim_word(seq, CONC__CLAIM_PENDING)) {
-		/* it was retried since the cancel */
-		conc__future_let_go(&t->future);
-		return -EAGAIN;
-	}
-	/* release: pairs with conc__slot_condemned */
-	conc__store_release(&s->condemned, seq);
-	conc__bell_ring(p->bell);
 	conc__future_let_go(&t->future);
-	return 0;
+	return rc;
 }
 
 bool
