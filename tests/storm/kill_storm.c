@@ -5,10 +5,10 @@
  * blows from outside hit workers, whatever these are just doing.
  *
  * Most are submitted one by one, some with retries, some of which die more than
- * once; some are cancelled at any age, from just submitted to long ended.  One in
- * twenty is an item of a map, on a second thread, with or without retries; some
- * maps are stopped by their first failure.  Meanwhile the pool is resized to one
- * worker and back.
+ * once; some are cancelled or killed by their futures at any age, from just
+ * submitted to long ended.  One in twenty is an item of a map, on a second thread,
+ * with or without retries; some maps are stopped by their first failure.
+ * Meanwhile the pool is resized to one worker and back.
  *
  * The books, kept in memory that all share, must balance: each future, and each
  * item, ended once, none was lost, none ran more often than it was allowed to,
@@ -104,8 +104,8 @@ enter(long i, int code, int retries, bool asked)
 /* What is on its way. */
 static struct flight {
 	conc_future *future;
-	enum { LEFT, ASKED, STOPPED } how; /* what became of cancelling it */
-	int runs;                          /* when it was stopped */
+	enum { LEFT, ASKED, STOPPED, KILLED } how; /* what became of cancelling it */
+	int runs;                                  /* when it was stopped */
 } window[WINDOW];
 
 static void
@@ -146,22 +146,25 @@ submit(long i)
 		breach("task %ld was refused: %s", i, conc_errname(rc));
 }
 
-/* Cancel task i; once that is done it stays so. */
+/* Cancel or kill task i; once that is done it stays so. */
 static void
 stop(long i)
 {
 	struct flight *w = &window[i % WINDOW];
+	bool kill_it = pick(i, 7, 4) == 0;
 	int rc;
 
 	if (w->future == NULL)
 		return;
-	rc = conc_future_cancel(w->future);
-	if (w->how == STOPPED && rc != 0)
+	rc = kill_it ? conc_future_kill(w->future) : conc_future_cancel(w->future);
+	if (w->how >= STOPPED && rc != 0)
 		breach("task %ld was cancelled, then: %s", i, conc_errname(rc));
-	if (rc == CONC_ESTATE && !conc_future_done(w->future))
+	if (rc == CONC_ESTATE && !kill_it && !conc_future_done(w->future))
 		breach("task %ld cannot be cancelled, and has not ended", i);
 	if (rc == -EINPROGRESS) {
 		w->how = ASKED;
+	} else if (rc == 0 && kill_it && w->how != STOPPED) {
+		w->how = KILLED;
 	} else if (rc == 0 && w->how == LEFT) { /* one that was asked has obeyed */
 		w->how = STOPPED;
 		w->runs = atomic_load(&books->runs[i]);
@@ -188,7 +191,7 @@ finish(long i)
 	if (rc == 0 && got != i * 3)
 		breach("task %ld: result %ld", i, got);
 	enter(i, rc, retries_of(i), w->how != LEFT);
-	if (w->how == STOPPED && (rc != -ECANCELED || !conc_future_cancelled(w->future)))
+	if (w->how >= STOPPED && (rc != -ECANCELED || !conc_future_cancelled(w->future)))
 		breach("task %ld was cancelled, and ended: %s", i, conc_errname(rc));
 	if (w->how == STOPPED && (ran[i] != w->runs || w->runs > retries_of(i)))
 		breach("task %ld was cancelled after %d runs, ran %d", i, w->runs, ran[i]);
