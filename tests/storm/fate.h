@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MOST_WORKERS = 64, PARTS = 10, ITEMS = 20 };
+enum { MOST_WORKERS = 64, PARTS = 10, ITEMS = 4 };
 enum fate { LIVES, BY_SIGSEGV, BY_SIGKILL, BY_EXIT, BY_HANG, FATES };
 
 /* Shared by host and workers. */
