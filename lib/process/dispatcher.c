@@ -13,7 +13,7 @@
 
 /* The chunk that s is at is past an item's limit: is the same item still running, for good? */
 static bool
-hurry(struct conc__slot *s, struct conc__errand *x, uint64_t seq, uint64_t done)
+hurry(struct conc__slot *s, struct conc__inflight *x, uint64_t seq, uint64_t done)
 {
 	uint64_t word = conc__claim_word(seq, CONC__CLAIM_RUNNING);
 
@@ -35,7 +35,7 @@ static bool
 overdue(struct conc__process_pool *p, struct conc__slot *s)
 {
 	uint64_t seq = conc__slot_at(s), done;
-	struct conc__errand *x = &s->ring[seq % CONC__RING];
+	struct conc__inflight *x = &s->ring[seq % CONC__RING];
 	int64_t began, now;
 
 	if (seq == 0 || x->limit == 0)
@@ -148,7 +148,7 @@ tend(struct conc__process_pool *p, struct conc__slot *s)
 
 /* The zygote is gone, and its workers with it. */
 static void
-bereave(struct conc__process_pool *p, struct conc__brood *b)
+zygote_gone(struct conc__process_pool *p, struct conc__brood *b)
 {
 	b->gone = b->retiring = true;
 	for (int i = 0; i < b->n; i++)
@@ -267,7 +267,7 @@ act(struct conc__process_pool *p, const struct conc__poll *poll,
 		while ((rc = conc__zygote_hear(&b->zygote, &m, fds)) == 1)
 			conc__slot_hear(p, b, &m, fds);
 		if (rc != -EAGAIN && rc != -EINTR)
-			bereave(p, b);
+			zygote_gone(p, b);
 	}
 }
 

@@ -90,7 +90,7 @@ limit_of(const struct conc__process_pool *p, const struct conc__task *t)
 
 /* Fill in an order for a chunk: as many of its items as can go at once. */
 static const void *
-cut(struct conc__order *o, struct conc__errand *x, struct conc__slot *s,
+cut(struct conc__order *o, struct conc__inflight *x, struct conc__slot *s,
     const struct conc__chunk *k)
 {
 	const struct conc__map *m = k->map;
@@ -122,7 +122,7 @@ static int
 hand(struct conc__process_pool *p, struct conc__slot *s, struct conc__task *t)
 {
 	uint64_t seq = s->sent + 1;
-	struct conc__errand *x = &s->ring[seq % CONC__RING];
+	struct conc__inflight *x = &s->ring[seq % CONC__RING];
 	const char *name = t->extras != NULL ? t->extras->name : NULL;
 	bool chunk = t->fn == conc__chunk_run;
 	struct conc__order o = {.type = CONC__ORDER_TASK, .seq = seq};
@@ -130,7 +130,7 @@ hand(struct conc__process_pool *p, struct conc__slot *s, struct conc__task *t)
 	int64_t waited;
 	int rc;
 
-	*x = (struct conc__errand){.seq = seq, .area = -1, .limit = limit_of(p, t)};
+	*x = (struct conc__inflight){.seq = seq, .area = -1, .limit = limit_of(p, t)};
 	if (chunk) {
 		if (s->areas == 3)
 			return -EAGAIN;
@@ -327,7 +327,7 @@ conc__process_waiting(const struct conc__process_pool *p)
 void
 conc__slot_forget(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
 {
-	struct conc__errand *x = &s->ring[seq % CONC__RING];
+	struct conc__inflight *x = &s->ring[seq % CONC__RING];
 
 	x->task = NULL;
 	s->out--;
@@ -339,7 +339,7 @@ conc__slot_forget(struct conc__process_pool *p, struct conc__slot *s, uint64_t s
 void
 conc__slot_cancelled(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
 {
-	struct conc__errand *x = &s->ring[seq % CONC__RING];
+	struct conc__inflight *x = &s->ring[seq % CONC__RING];
 	struct conc__task *t = x->task;
 
 	conc__slot_forget(p, s, seq);

@@ -59,7 +59,7 @@ enum conc__reason {
 };
 
 /* An order whose report has not come. */
-struct conc__errand {
+struct conc__inflight {
 	uint64_t seq;            /* for cancellers, who must not believe the page */
 	struct conc__task *task; /* NULL: reported, or revoked */
 	int64_t limit;           /* time limit, ns; 0: none */
@@ -85,7 +85,7 @@ struct conc__slot {
 	bool deaf;                    /* the report pipe is at its end, or not to be believed */
 	struct conc__reader reader;
 	struct conc__writer writer;
-	struct conc__errand ring[CONC__RING]; /* by seq */
+	struct conc__inflight ring[CONC__RING]; /* by seq */
 	uint64_t sent;                /* the seq of the last order */
 	uint64_t oldest;              /* no order before this one is out; sent + 1: none is */
 	int out;                      /* orders in the ring with a task */
@@ -299,8 +299,8 @@ void conc__preempt(struct conc__process_pool *p, int priority);
 
 /* report.c: take in what the worker reports, as far as it is there; all: surely all of that. */
 void conc__slot_listen(struct conc__process_pool *p, struct conc__slot *s, bool all);
-/* The chunk of errand x has run so many items of its order: take in what they left. */
-void conc__take_items(struct conc__slot *s, struct conc__errand *x, uint64_t n, bool obeyed);
+/* The chunk in flight, x, has run so many items of its order: take in what they left. */
+void conc__take_items(struct conc__slot *s, struct conc__inflight *x, uint64_t n, bool obeyed);
 /*
  * The worker of a chunk's order has died, as end tells: take in the items that it ended.  true:
  * those were all of them, and the order has come back.

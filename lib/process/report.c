@@ -48,7 +48,7 @@ runs_again(struct conc__chunk *k, int code)
 }
 
 static const int *
-codes_of(const struct conc__slot *s, const struct conc__errand *x)
+codes_of(const struct conc__slot *s, const struct conc__inflight *x)
 {
 	const struct conc__chunk *k = x->task->arg;
 
@@ -57,7 +57,7 @@ codes_of(const struct conc__slot *s, const struct conc__errand *x)
 }
 
 void
-conc__take_items(struct conc__slot *s, struct conc__errand *x, uint64_t n, bool obeyed)
+conc__take_items(struct conc__slot *s, struct conc__inflight *x, uint64_t n, bool obeyed)
 {
 	struct conc__chunk *k = (struct conc__chunk *)(uintptr_t)x->task->arg;
 	const struct conc__map *m = k->map;
@@ -118,7 +118,7 @@ bool
 conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
     const struct conc__process_end *end)
 {
-	struct conc__errand *x = &s->ring[seq % CONC__RING];
+	struct conc__inflight *x = &s->ring[seq % CONC__RING];
 	const struct conc__chunk *k = x->task->arg;
 	uint64_t word = conc__claim_word(seq, CONC__CLAIM_RUNNING), done;
 
@@ -142,7 +142,7 @@ conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_
 
 /* One of a chunk's items, or some, have been run: r says how many, or how. */
 static void
-chunk_returned(struct conc__process_pool *p, struct conc__slot *s, struct conc__errand *x,
+chunk_returned(struct conc__process_pool *p, struct conc__slot *s, struct conc__inflight *x,
     const struct conc__report *r, conc_exception *e)
 {
 	struct conc__chunk *k = (struct conc__chunk *)(uintptr_t)x->task->arg;
@@ -193,7 +193,7 @@ receive(struct conc__slot *s, conc_future *f, void *result, const void *payload)
 
 /* May a chunk's order with this claim be DONE as r says, perhaps before its last item? */
 static bool
-may_be_done(const struct conc__slot *s, const struct conc__errand *x,
+may_be_done(const struct conc__slot *s, const struct conc__inflight *x,
     const struct conc__report *r, enum conc__claim claim)
 {
 	const conc_map_options *o = ((const struct conc__chunk *)x->task->arg)->map->o;
@@ -214,7 +214,7 @@ static bool
 returned(struct conc__process_pool *p, struct conc__slot *s, const void *payload)
 {
 	const struct conc__report *r = &s->reader.head;
-	struct conc__errand *x = &s->ring[r->seq % CONC__RING];
+	struct conc__inflight *x = &s->ring[r->seq % CONC__RING];
 	enum conc__claim claim;
 	conc_exception *e = NULL;
 	struct conc__task *t;

@@ -115,7 +115,7 @@ conc__slot_bye(struct conc__process_pool *p, struct conc__slot *s)
 static void
 take_back(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
 {
-	struct conc__errand *x = &s->ring[seq % CONC__RING];
+	struct conc__inflight *x = &s->ring[seq % CONC__RING];
 	struct conc__task *t = x->task;
 	uint64_t word = conc__claim_word(seq, CONC__CLAIM_PENDING);
 
@@ -291,7 +291,7 @@ static bool
 fail_running(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
     const struct conc__process_end *end)
 {
-	struct conc__errand *x = &s->ring[seq % CONC__RING];
+	struct conc__inflight *x = &s->ring[seq % CONC__RING];
 	struct conc__task *t = x->task;
 	struct conc__chunk *k =
 	    t->fn == conc__chunk_run ? (struct conc__chunk *)(uintptr_t)t->arg : NULL;

@@ -92,7 +92,6 @@ byte incarnation[SLOTS];
 byte taken[SLOTS];     /* in the page: seq of the last order that the worker has read */
 #endif
 byte sent[SLOTS];      /* seq of the last order */
-byte condemned[SLOTS]; /* seq of the order to kill for, or 0 */
 chan writer[SLOTS] = [RING] of { mtype, byte, byte }; /* what has not gone out */
 byte target = SLOTS;   /* workers wanted */
 mtype shut = OPEN;
@@ -104,6 +103,7 @@ byte steals = STEALS;
 mtype future[TASKS] = NEW;
 byte place[TASKS] = NOWHERE;
 byte seq_of[TASKS];
+bool killed[TASKS];    /* somebody has asked for that */
 
 #ifdef ERR_PENDING_LATE
 byte late[SLOTS];
@@ -130,8 +130,8 @@ bool struck[SLOTS]; /* the worker did not die by our hand */
 #define UNWANTED(s)    (s >= target)
 #define TOLD(t)        (future[t] == NEW || future[t] == ENDED || future[t] == REFUSED)
 #define OVER           (shut != OPEN && TOLD(0) && TOLD(1) && TOLD(2))
-#define CONDEMNED1(s, t) (RUNS(s, t) && seq_of[t] == condemned[s])
-#define CONDEMNED(s)   (CONDEMNED1(s, 0) || CONDEMNED1(s, 1) || CONDEMNED1(s, 2))
+#define KILLED1(s, t)  (RUNS(s, t) && killed[t])
+#define KILLED(s)      (KILLED1(s, 0) || KILLED1(s, 1) || KILLED1(s, 2))
 #define HEARD(s)       (slot[s] != FREE && slot[s] != SPAWNING)
 #define RUNS(s, t)     (place[t] == s && future[t] == HANDED)
 #define LAST(s, t)     (place[t] == s && seq_of[t] == sent[s])
@@ -345,7 +345,7 @@ inline call_off(t)
 inline doom(s, t)
 {
 	doomed[t] = doomed[t] ||
-	    (RUNS(s, t) && (shut == TERMINATE || seq_of[t] == condemned[s]))
+	    (RUNS(s, t) && (shut == TERMINATE || killed[t]))
 }
 
 /* pool.c: conc__process_ended */
@@ -375,7 +375,7 @@ inline tend(s)
 		:: else
 		fi;
 		if
-		:: LIVE(s) > 0 && (shut == TERMINATE || CONDEMNED(s)) -> kill(s)
+		:: LIVE(s) > 0 && (shut == TERMINATE || KILLED(s)) -> kill(s)
 		:: LIVE(s) == 0 && !HAS(writer[s]) && (OVER || UNWANTED(s)) ->
 			/* slot.c: conc__slot_bye */
 			slot[s] = LEAVING;
@@ -438,7 +438,6 @@ again:
 #endif
 				sent[s] = 0;
 				struck[s] = false;
-				condemned[s] = 0;
 				slot[s] = FREE
 			fi;
 			m = 0; s = 0

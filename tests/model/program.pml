@@ -111,7 +111,7 @@ active proctype canceller()
 			/* submit.c: conc__process_kill */
 			future[i] == HANDED && deaths > 0 && IS(place[i], seq_of[i], RUNNING) ->
 			deaths--;
-			condemned[place[i]] = seq_of[i];
+			killed[i] = true;
 			bell = true
 		   }
 		:: skip
