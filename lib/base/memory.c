@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* No object is larger: what asks for it has overflowed, or lies. */
 static bool
@@ -49,4 +50,19 @@ void
 conc__free(void *p)
 {
 	free(p);
+}
+
+void
+conc__populate(void *p, size_t size)
+{
+#ifdef MADV_POPULATE_WRITE
+	enum { PAGE = 4096, WORTH = 64 * 1024 }; /* where pages are larger it is refused */
+	uintptr_t begin = ((uintptr_t)p + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+	uintptr_t end = ((uintptr_t)p + size) & ~(uintptr_t)(PAGE - 1);
+
+	if (p != NULL && size >= WORTH)
+		(void)madvise((void *)begin, end - begin, MADV_POPULATE_WRITE);
+#else
+	(void)p, (void)size;
+#endif
 }

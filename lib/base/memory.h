@@ -14,4 +14,11 @@ void *conc__realloc(void *p, size_t size); /* on failure p stays as it is */
 char *conc__strdup(const char *s);         /* NULL also for s NULL */
 void conc__free(void *p);
 
+/*
+ * All of a new block is about to be written: let the system bring in its pages
+ * at once, where one by one would cost more than what is written.  Only a hint;
+ * without effect on a small block.
+ */
+void conc__populate(void *p, size_t size);
+
 #endif

@@ -251,6 +251,7 @@ conc__task_make(struct conc__task **made, conc_executor *ex, const conc_task *wh
 			copy = conc__malloc(arg_size);
 			if (copy == NULL)
 				goto no_memory;
+			conc__populate(copy, arg_size);
 			t->own_arg = 1;
 		}
 		t->arg = memcpy(copy, what->arg, arg_size);

@@ -78,6 +78,7 @@ begin_large(struct conc__reader *r)
 {
 	r->large = conc__malloc(r->head.size);
 	r->got = r->end - r->begin;
+	conc__populate(r->large, r->head.size);
 	if (r->large != NULL)
 		memcpy(r->large, r->buf + r->begin, r->got);
 	r->begin = r->end = 0;

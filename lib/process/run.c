@@ -32,6 +32,7 @@ conc__block_fit(struct conc__block *b, size_t size)
 		conc__free(b->p);
 		b->p = conc__malloc(size);
 		b->size = b->p != NULL ? size : 0;
+		conc__populate(b->p, size);
 	}
 	return b->p;
 }
