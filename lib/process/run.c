@@ -237,6 +237,14 @@ item_failed(struct chunk *c, int code)
 	return c->rc == 0 && !(o->flags & CONC__STOP_ON_FAILURE);
 }
 
+/* conc__frame_asked, where only the claim can ask. */
+static bool
+asked(const struct conc__frame *frame)
+{
+	/* relaxed: only a wish; nothing is read because of it */
+	return conc__load_relaxed(frame->claim) == frame->asked;
+}
+
 /* Run them one after the other, all under one guard. */
 static int
 run_items(void *arg)
@@ -250,12 +258,12 @@ run_items(void *arg)
 	bool on = true;
 
 	c->codes = (int *)(void *)(results + conc__area_codes(o->count, o->result_size));
-	while (on && c->done.item < o->count && !conc__frame_asked(&run->frame)) {
+	memset(results, 0, o->count * o->result_size);
+	while (on && c->done.item < o->count && !asked(&run->frame)) {
 		size_t i = c->done.item;
 		unsigned char *result = results + i * o->result_size;
 		int code;
 
-		memset(result, 0, o->result_size);
 		if (o->time_limit > 0)
 			run->frame.limit = conc__later(c->now, o->time_limit);
 		code = limit_cpu(cpu_limit);
