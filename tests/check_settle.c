@@ -394,13 +394,15 @@ look_at_share(void *arg)
 	int before = getpriority(PRIO_PROCESS, 0), score = oom_score();
 
 	(void)arg;
-	if (conc__process_settle(&(rules){.nice = 3, .oom = 150}) != 0)
+	if (conc__process_settle(&(rules){.nice = 3}) != 0)
 		return 1;
 	if (getpriority(PRIO_PROCESS, 0) != (before + 3 < 19 ? before + 3 : 19))
 		return 2;
+	conc__process_offer(150);
 	if (oom_score() != (score + 150 < 1000 ? score + 150 : 1000))
 		return 3;
-	if (conc__process_settle(&(rules){.oom = 2000}) != 0 || oom_score() != 1000)
+	conc__process_offer(2000);
+	if (oom_score() != 1000)
 		return 4;
 	return 0;
 }

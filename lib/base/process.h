@@ -89,6 +89,7 @@ int conc__process_watch(int pid);
 struct conc__process_rules {
 	const char *name; /* of the process, 15 bytes of it; NULL: the parent's */
 	int parent;       /* this one's id: when it ends, be killed; it must have one thread */
+	bool settled;     /* the parent had settled: signals and stdio are as they should be */
 	bool group;       /* lead a process group of its own */
 	bool reaper;      /* adopt descendants whose parents ended */
 	bool guard;       /* exit() flushes stdout and leaves: no handler of the parent runs;
@@ -99,16 +100,20 @@ struct conc__process_rules {
 	const int *own;
 	size_t own_count;
 	int nice;         /* add this */
-	int oom;          /* add this to what makes it the system's victim (-1000 to 1000) */
 	uint64_t memory;  /* bytes of address space beyond what it has now; 0: no limit */
 };
 
 /*
  * Settle the calling process, which has one thread.  Return 0; -ESRCH: the parent
  * has ended; -EMFILE, -ENOMEM, -EPERM (nice) ...: it is half settled and should end.
- * How willing a victim it is may stay as it was.
  */
 int conc__process_settle(const struct conc__process_rules *r);
+
+/*
+ * When the system kills a process for want of memory, this one shall be the more likely
+ * one, by more (of 1000).  It may stay as it was.
+ */
+void conc__process_offer(int more);
 
 /*
  * When this process has used ns more of CPU time, of all its threads, it is sent

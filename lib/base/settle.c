@@ -190,9 +190,8 @@ limit_memory(uint64_t more)
 	return setrlimit(RLIMIT_AS, &limit) == 0 ? 0 : -errno;
 }
 
-/* Best effort: without /proc, or rights, the process is no worse than others. */
-static void
-offer_as_victim(int more)
+void
+conc__process_offer(int more)
 {
 	static const char path[] = "/proc/self/oom_score_adj";
 	int score = (int)number_in(path) + more, fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -208,8 +207,6 @@ offer_as_victim(int more)
 static int
 settle_share(const struct conc__process_rules *r)
 {
-	if (r->oom != 0)
-		offer_as_victim(r->oom);
 	if (r->nice != 0) {
 		errno = 0; /* -1 may be the new value */
 		if (nice(r->nice) == -1 && errno != 0)
@@ -260,11 +257,12 @@ conc__process_settle(const struct conc__process_rules *r)
 	int rc;
 
 	conc__fault_point();
-	settle_signals();
+	if (!r->settled)
+		settle_signals();
 	rc = settle_family(r);
 	if (rc == 0 && r->close_fds)
 		close_others(r); /* first: that makes room for another */
-	if (rc == 0)
+	if (rc == 0 && !r->settled)
 		rc = settle_stdio(r);
 	if (rc == 0 && r->guard)
 		rc = set_guard();

@@ -129,10 +129,10 @@ settle(const struct conc__worker_start *s)
 	conc__numbered_name(name, plan->name, s->slot);
 	return conc__process_settle(&(struct conc__process_rules){.name = name,
 	    .parent = s->zygote,
+	    .settled = true,
 	    .group = true,
 	    .guard = true,
 	    .nice = plan->nice,
-	    .oom = OOM,
 	    .memory = plan->memory_limit});
 }
 
@@ -198,6 +198,7 @@ conc__worker_main(void *arg)
 	if (rc == 0 && in.buf == NULL)
 		rc = -ENOMEM;
 	rc = start(&r, rc);
+	conc__process_offer(OOM); /* while the host hears of it: it takes a while */
 	while (rc == 0 && (rc = next_order(&in, &o, &payload, &name)) == 0) {
 		if (o.type == CONC__ORDER_BYE) {
 			(void)conc__run_guarded(&r, call_fini, (void *)(uintptr_t)plan);

@@ -259,6 +259,12 @@ conc__process_signal_group(int pid, int signal)
 	return rc;
 }
 
+void
+conc__process_offer(int more)
+{
+	(void)more;
+}
+
 int
 conc__process_settle(const struct conc__process_rules *r)
 {
