@@ -398,13 +398,11 @@ look_at_share(void *arg)
 		return 1;
 	if (getpriority(PRIO_PROCESS, 0) != (before + 3 < 19 ? before + 3 : 19))
 		return 2;
-	conc__process_offer(150);
+	conc__process_offer(0, 150);
 	if (oom_score() != (score + 150 < 1000 ? score + 150 : 1000))
 		return 3;
-	conc__process_offer(2000);
-	if (oom_score() != 1000)
-		return 4;
-	return 0;
+	conc__process_offer(0, 2000);
+	return oom_score() == 1000 ? 0 : 4;
 }
 
 static int

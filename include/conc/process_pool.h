@@ -44,8 +44,9 @@ extern "C" {
  * the pool was created.  CONC_BORROW is -EINVAL.  A function of a library that
  * was loaded later is refused with CONC_ENOTMAPPED.
  *
- * Worker processes.  They are started as tasks need them, without an init no more
- * than two at a time.  Each leads a process group of its own, which is killed
+ * Worker processes.  They are started as tasks need them: without an init one at
+ * first, and more as soon as what waits would keep those that are there busy for
+ * longer than it takes to start them.  Each leads a process group of its own, which is killed
  * when it ends, with what its tasks have started.  Signals that the host
  * catches are at their defaults, and so are SIGCHLD and SIGPIPE; others that it
  * ignores stay ignored; SIGINT, SIGTTIN and SIGTTOU are ignored in any case: who

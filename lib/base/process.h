@@ -110,10 +110,10 @@ struct conc__process_rules {
 int conc__process_settle(const struct conc__process_rules *r);
 
 /*
- * When the system kills a process for want of memory, this one shall be the more likely
- * one, by more (of 1000).  It may stay as it was.
+ * When the system kills a process for want of memory, it shall be pid, 0 being this one,
+ * more likely than it was, by more (of 1000).  It may stay as it was.
  */
-void conc__process_offer(int more);
+void conc__process_offer(int pid, int more);
 
 /*
  * When this process has used ns more of CPU time, of all its threads, it is sent

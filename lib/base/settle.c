@@ -22,7 +22,7 @@
 
 /* Handlers are the parent's code: none may run here, so all wait until they are gone. */
 static void
-settle_signals(void)
+reset_signals(void)
 {
 	sigset_t set;
 
@@ -41,8 +41,17 @@ settle_signals(void)
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGTTIN, SIG_IGN);
 	(void)signal(SIGTTOU, SIG_IGN);
-	sigemptyset(&set);
-	(void)sigprocmask(SIG_SETMASK, &set, NULL);
+}
+
+static void
+settle_signals(const struct conc__process_rules *r)
+{
+	sigset_t none;
+
+	if (!r->settled)
+		reset_signals();
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL); /* all were blocked as it was started */
 }
 
 static int
@@ -191,11 +200,14 @@ limit_memory(uint64_t more)
 }
 
 void
-conc__process_offer(int more)
+conc__process_offer(int pid, int more)
 {
-	static const char path[] = "/proc/self/oom_score_adj";
-	int score = (int)number_in(path) + more, fd = open(path, O_WRONLY | O_CLOEXEC);
-	char text[16];
+	char path[40], text[16];
+	int score, fd;
+
+	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", pid > 0 ? pid : (int)getpid());
+	score = (int)number_in(path) + more;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return;
@@ -257,8 +269,7 @@ conc__process_settle(const struct conc__process_rules *r)
 	int rc;
 
 	conc__fault_point();
-	if (!r->settled)
-		settle_signals();
+	settle_signals(r);
 	rc = settle_family(r);
 	if (rc == 0 && r->close_fds)
 		close_others(r); /* first: that makes room for another */

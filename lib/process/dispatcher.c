@@ -315,18 +315,6 @@ tend_all(struct conc__process_pool *p)
 	conc__process_look_at(p, conc__queue_due(&p->queue));
 }
 
-static bool
-finished(const struct conc__process_pool *p)
-{
-	if (p->mode == CONC__PROCESS_OPEN || p->unfinished > 0)
-		return false;
-	/* Without a fini to run, the zygote's end is that of its workers. */
-	for (const struct conc__brood *b = p->brood; b != NULL; b = b->next)
-		if (p->options.fini != NULL ? !conc__brood_empty(b) : !conc__brood_quiet(b))
-			return false;
-	return true;
-}
-
 void
 conc__dispatcher_main(void *pool)
 {
@@ -337,11 +325,11 @@ conc__dispatcher_main(void *pool)
 	conc__self()->executor = p;
 	conc__self()->index = -1; /* no worker */
 	conc__mutex_lock(&p->lock);
-	while (!finished(p)) {
+	while (!conc__process_finished(p)) {
 		tend_all(p);
 		if (p->ending != NULL)
 			conc__process_end_all(p);
-		else if (!finished(p))
+		else if (!conc__process_finished(p))
 			wait(p);
 	}
 	conc__process_drop_broods(p);

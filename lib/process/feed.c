@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define ADVANCE CONC_US(500) /* so much work, about, does a worker get in advance */
+#define WORTH CONC_US(200)   /* and for so much is another one started */
+#define SOON CONC_US(100)    /* when to look again whether it is */
 #define LEAST_CREDIT 2
 #define MOST_CREDIT 48
 
@@ -265,21 +267,55 @@ steal(struct conc__process_pool *p)
 			conc__slot_take_back(p, &p->brood->slots[i]);
 }
 
+/* How long a task of s takes, as far as it can be told: the last ones, and the one it is at. */
+static int64_t
+pace(struct conc__slot *s, int64_t now)
+{
+	uint64_t seq = conc__slot_at(s);
+	int64_t ran = seq != 0 && conc__slot_claim(s, seq) != CONC__CLAIM_PENDING
+	    ? now - conc__slot_began(s, seq) : 0;
+
+	ran = ran > s->pace ? ran : s->pace;
+	return ran < CONC_S(1) ? ran : CONC_S(1);
+}
+
+/*
+ * How many workers, at the most, should be starting: of those that are there
+ * what waits would take so much time.  Before the first one is there nothing is
+ * known; but an init may take long.
+ */
+static size_t
+worth(const struct conc__process_pool *p)
+{
+	const struct conc__brood *b = p->brood;
+	int64_t now = conc__now(), sum = 0, n = 0;
+
+	if (p->options.init != NULL)
+		return (size_t)p->target;
+	for (int i = 0; b != NULL && i < b->n; i++)
+		if (b->slots[i].state == CONC__SLOT_READY) {
+			sum += pace(&b->slots[i], now);
+			n++;
+		}
+	if (n == 0)
+		return 1;
+	return (size_t)((double)p->queue.count * (double)(sum / n) / (double)n / WORTH);
+}
+
 /* Have workers started for the tasks that wait. */
 static void
 spawn(struct conc__process_pool *p)
 {
-	/*
-	 * The zygote forks one after the other: by the time the next one is there, those
-	 * before it may have done all that there is.  But an init may take long.
-	 */
-	size_t most = p->options.init != NULL ? (size_t)p->target : 2;
+	size_t most = p->queue.count > (size_t)p->starting ? worth(p) : 0;
 	struct conc__slot *s;
 
-	while ((size_t)p->starting < most && p->queue.count > (size_t)p->starting &&
-	    (s = free_slot(p)) != NULL) {
-		if (p->respawn > conc__now()) {
-			conc__process_look_at(p, p->respawn);
+	while (p->queue.count > (size_t)p->starting && (s = free_slot(p)) != NULL) {
+		int64_t when = p->respawn;
+
+		if ((size_t)p->starting >= most)
+			when = conc__later(conc__now(), SOON);
+		if (when > conc__now()) {
+			conc__process_look_at(p, when);
 			return;
 		}
 		conc__slot_spawn(p, s);

@@ -7,6 +7,18 @@
 #include "base/memory.h"
 #include "process/pool.h"
 
+bool
+conc__process_finished(const struct conc__process_pool *p)
+{
+	if (p->mode == CONC__PROCESS_OPEN || p->unfinished > 0)
+		return false;
+	/* Without a fini to run, the zygote's end is that of its workers. */
+	for (const struct conc__brood *b = p->brood; b != NULL; b = b->next)
+		if (p->options.fini != NULL ? !conc__brood_empty(b) : !conc__brood_quiet(b))
+			return false;
+	return true;
+}
+
 static void
 begin(struct conc__process_pool *p, conc_shutdown_how how)
 {
@@ -16,6 +28,12 @@ begin(struct conc__process_pool *p, conc_shutdown_how how)
 		p->mode = mode;
 	conc__condition_broadcast(&p->room); /* blocked submitters are refused */
 	conc__process_ring(p);
+	if (!conc__process_finished(p))
+		return;
+	/* Nothing is left to be done: the zygotes may go, and the dispatcher sees them off. */
+	for (struct conc__brood *b = p->brood; b != NULL; b = b->next)
+		(void)conc__zygote_tell(
+		    &b->zygote, &(struct conc__control){.type = CONC__CONTROL_QUIT});
 }
 
 int

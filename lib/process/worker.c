@@ -13,9 +13,6 @@
 #include "process/run.h"
 #include <string.h>
 
-/* What the system's killer of processes shall see: better a worker than the host. */
-enum { OOM = 300 };
-
 /* What has been read of the task pipe and not been taken. */
 struct inlet {
 	int fd;
@@ -198,7 +195,6 @@ conc__worker_main(void *arg)
 	if (rc == 0 && in.buf == NULL)
 		rc = -ENOMEM;
 	rc = start(&r, rc);
-	conc__process_offer(OOM); /* while the host hears of it: it takes a while */
 	while (rc == 0 && (rc = next_order(&in, &o, &payload, &name)) == 0) {
 		if (o.type == CONC__ORDER_BYE) {
 			(void)conc__run_guarded(&r, call_fini, (void *)(uintptr_t)plan);

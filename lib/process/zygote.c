@@ -18,6 +18,9 @@
 
 enum { TICK = 20 }; /* ms between looks at processes without a watch */
 
+/* What the system's killer of processes shall see: better a worker than the host. */
+enum { OOM = 300 };
+
 enum { CONTROL, HOST, CHILDREN }; /* in polls: then each slot's child */
 
 struct child {
@@ -215,6 +218,7 @@ spawn(struct zygote *z, struct conc__control *m)
 			[CONC__TASKS_READ] = tasks[0],
 			[CONC__REPORTS_READ] = reports[0]},
 		    CONC__SPAWNED_FDS);
+		conc__process_offer(pid, OOM); /* while it settles: it takes a while */
 		watch = conc__process_watch(pid);
 		z->polls[CHILDREN + m->slot].fd = watch >= 0 ? watch : -1;
 	}

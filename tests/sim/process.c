@@ -260,9 +260,9 @@ conc__process_signal_group(int pid, int signal)
 }
 
 void
-conc__process_offer(int more)
+conc__process_offer(int pid, int more)
 {
-	(void)more;
+	(void)pid, (void)more;
 }
 
 int
