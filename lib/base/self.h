@@ -9,6 +9,7 @@
  * _Thread_local of each module, so that the simulator's coroutines can have
  * one each.
  */
+#include "base/clock.h"
 #include <conc/error.h>
 #include <stdint.h>
 
@@ -31,5 +32,17 @@ struct conc__self {
 
 /* The calling thread's.  Never NULL.  Valid in that thread alone, until it ends. */
 struct conc__self *conc__self(void);
+
+/*
+ * May this thread block until the deadline?  0; -ETIMEDOUT: it has passed;
+ * -EDEADLK: the thread runs a callback.
+ */
+static inline int
+conc__may_block(conc_time deadline)
+{
+	if (conc__passed(deadline))
+		return -ETIMEDOUT;
+	return conc__self()->callbacks > 0 ? -EDEADLK : 0;
+}
 
 #endif

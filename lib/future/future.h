@@ -211,12 +211,6 @@ void conc__future_unlink(conc_future *f, struct conc__watcher *w);
 void conc__future_fire(conc_future *f, const void *executor);
 
 /*
- * May this thread block until the deadline?  0; -ETIMEDOUT: it has passed;
- * -EDEADLK: the thread runs a callback.
- */
-int conc__may_block(conc_time deadline);
-
-/*
  * May this thread, waiting until the deadline, run f itself?  Only a worker,
  * inside a task of its own pool, without a deadline, and only what nobody has
  * begun, or what is due again.

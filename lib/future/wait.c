@@ -12,14 +12,6 @@
 #include "future/future.h"
 #include <conc/future.h>
 
-int
-conc__may_block(conc_time deadline)
-{
-	if (conc__passed(deadline))
-		return -ETIMEDOUT;
-	return conc__self()->callbacks > 0 ? -EDEADLK : 0;
-}
-
 /* Is this thread a worker, inside a task of f's pool, that waits without a deadline? */
 static bool
 may_claim(const conc_future *f, conc_time deadline)
