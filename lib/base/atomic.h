@@ -31,6 +31,21 @@ typedef struct {
 	_Atomic uint64_t word_;
 } conc__atomic_u64;
 
+/* The words of public types, which are plain integers to programs. */
+static inline conc__atomic_u32 *
+conc__atomic_u32_at(uint32_t *word)
+{
+	_Static_assert(sizeof(conc__atomic_u32) == sizeof *word, "an atomic is its integer");
+	return (conc__atomic_u32 *)(void *)word;
+}
+
+static inline conc__atomic_u64 *
+conc__atomic_u64_at(uint64_t *word)
+{
+	_Static_assert(sizeof(conc__atomic_u64) == sizeof *word, "an atomic is its integer");
+	return (conc__atomic_u64 *)(void *)word;
+}
+
 /* For one at file scope that does not begin as 0. */
 #define CONC__ATOMIC_INIT(value) {(value)}
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks: mutex and condition on pthreads, the small lock on the futex, and
+ * Locks: mutex and condition on pthreads, the small lock on its word, and
  * with -DCONC_DEBUG the check that each thread's ranks only grow.
  */
 #include "base/lock.h"
 #include "base/clock.h"
 #include "base/fault.h"
-#include "base/futex.h"
 #include "base/pthread.h"
 #include "base/self.h"
 #include "base/timespec.h"
+#include "base/word.h"
 #include <errno.h>
 
 #ifdef CONC_DEBUG
@@ -174,29 +174,19 @@ conc__condition_broadcast(struct conc__condition *c)
 	pthread_cond_broadcast(&c->condition);
 }
 
-/*
- * The small lock.  Whoever has had to wait takes it as 2, for others may wait
- * behind him: at worst his release wakes nobody (Drepper, "Futexes are tricky").
- */
+/* ---- the small lock ---- */
+
 void
 conc__lock_acquire(struct conc__lock *l, enum conc__rank rank)
 {
-	uint32_t word = 0;
-
 	rank_up(rank);
-	/* pairs with the exchange in conc__lock_release: what its holder did is done */
-	if (conc__cas_acq_rel(&l->word, &word, 1))
-		return;
-	/* pairs with the same; woken by the release that finds the 2 stored here */
-	while (conc__exchange_acquire(&l->word, 2) != 0)
-		(void)conc__futex_wait(&l->word, 2, CONC_FOREVER);
+	if (!conc__word_try(&l->word))
+		(void)conc__word_wait(&l->word, CONC_FOREVER);
 }
 
 void
 conc__lock_release(struct conc__lock *l, enum conc__rank rank)
 {
 	rank_down(rank);
-	/* pairs with both in conc__lock_acquire: orders all we did before their return */
-	if (conc__exchange_release(&l->word, 0) == 2)
-		conc__futex_wake(&l->word, 1);
+	(void)conc__word_release(&l->word);
 }

@@ -85,8 +85,7 @@ void conc__condition_signal(struct conc__condition *c);
 void conc__condition_broadcast(struct conc__condition *c);
 
 /*
- * The small lock: all zero is unlocked; needs no destroy.  Its word: 0 free,
- * 1 held, 2 held and perhaps waited for.
+ * The small lock, a word (base/word.h): all zero is unlocked; needs no destroy.
  */
 struct conc__lock {
 	conc__atomic_u32 word;

@@ -15,6 +15,8 @@ typedef uint32_t conc__atomic_u32;
 typedef uint64_t conc__atomic_u64;
 
 #define CONC__ATOMIC_INIT(value) (value)
+#define conc__atomic_u32_at(word) (word)
+#define conc__atomic_u64_at(word) (word)
 
 /*
  * A switching point before an atomic access to the word at a.  Fails the run
