@@ -79,12 +79,25 @@ init(void)
 	}
 }
 
+/*
+ * The locks of programs come without an object that would have installed the
+ * fork handler.  If there is no memory for it they work, but in no child.
+ */
+static void
+start(void)
+{
+	uint32_t generation;
+
+	init();
+	(void)conc__generation(&generation);
+}
+
 static struct bucket *
 bucket_of(conc__atomic_u32 *word)
 {
 	uintptr_t address = (uintptr_t)word;
 
-	pthread_once(&once, init);
+	pthread_once(&once, start);
 	return &buckets[(address >> 3 ^ address >> 9 ^ address >> 15) % BUCKETS];
 }
 
