@@ -13,6 +13,7 @@
  *	thread_pool.h   the pool of threads
  *	process_pool.h  the pool of processes
  *	list.h          a locked list
+ *	sync.h          lock, rlock, condition, once
  *	version.h       the version
  *
  * Each header is complete in itself; this one includes them all.  conc(7) is
@@ -24,6 +25,7 @@
 #include <conc/list.h>
 #include <conc/log.h>
 #include <conc/process_pool.h>
+#include <conc/sync.h>
 #include <conc/thread_pool.h>
 #include <conc/time.h>
 #include <conc/version.h>

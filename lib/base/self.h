@@ -27,6 +27,7 @@ struct conc__self {
 	int callbacks;               /* future callbacks that run on this thread now */
 #ifdef CONC_DEBUG
 	uint32_t ranks;              /* a bit for each rank of lock held: never two of one */
+	uint32_t held[64];           /* how many locks of programs, by rank: to CONC_RANK_MAX */
 #endif
 };
 

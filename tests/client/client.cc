@@ -95,6 +95,42 @@ futures(conc_executor *pool, const int *hooked)
 	MUST(*hooked == 1);
 }
 
+static bool
+is_set(void *user)
+{
+	return *static_cast<bool *>(user);
+}
+
+static int
+set(void *user)
+{
+	*static_cast<bool *>(user) = true;
+	return 0;
+}
+
+static void
+locks()
+{
+	conc_lock lock = CONC_LOCK_INIT;
+	conc_rlock rlock = CONC_RLOCK_INIT_RANK(1);
+	conc_condition condition = CONC_CONDITION_INIT;
+	conc_once once = CONC_ONCE_INIT;
+	bool done = false;
+
+	CONC_WITH(&lock) {
+		CONC_WITH(&rlock) {
+			MUST(conc_condition_wait(&condition, &lock, CONC_NOW) == -ETIMEDOUT);
+			MUST(conc_condition_wait(&condition, &rlock, CONC_NOW) == -ETIMEDOUT);
+			MUST(conc_once_run(&once, set, &done) == 0);
+			MUST(conc_condition_wait_for(
+				 &condition, &lock, is_set, &done, CONC_FOREVER) == 0);
+			MUST(conc_condition_wait_for(
+				 &condition, &rlock, is_set, &done, CONC_FOREVER) == 0);
+		}
+	}
+	MUST(done && !conc_lock_locked(&lock) && !conc_rlock_locked(&rlock));
+}
+
 int
 main()
 {
@@ -133,6 +169,8 @@ main()
 	}
 	MUST(conc_list_size(list) == 1);
 	conc_list_destroy(list);
+
+	locks();
 
 	MUST(conc_shutdown(pool, CONC_DRAIN, CONC_FOREVER) == 0);
 	MUST(conc_executor_stats(pool, &stats) == 0 && stats.failed == 2);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC__SYNC_H
+#define CONC__SYNC_H
+
+/*
+ * What the parts of <conc/sync.h> share.
+ */
+#include <conc/sync.h>
+
+/* The code for _init's flags where those in known have a meaning, or CONC_SHARED. */
+static inline int
+conc__check_flags(uint32_t flags, uint32_t known)
+{
+	if (flags & ~(known | CONC_SHARED))
+		return -EINVAL;
+	return flags & CONC_SHARED ? -ENOTSUP : 0;
+}
+
+#endif
