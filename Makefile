@@ -167,6 +167,7 @@ demo: $(addprefix $B/examples/,q4_shared_list q7_factorials q8_squares)
 bench: $(static)
 	B=$B CC='$(CC)' sh $Sbench/run
 	B=$B CC='$(CC)' sh $Sbench/processes
+	B=$B CC='$(CC)' sh $Sbench/locks
 
 deps:
 	sh $Sdev/deps
