@@ -170,7 +170,7 @@ START_TEST(texts_of_own_codes)
 	} own[] = {
 	    {-4096, "CONC_ECRASHED", "worker died while running the task"},
 	    {-4097, "CONC_ETIMELIMIT", "task ran past its time limit"},
-	    {-4098, "CONC_EBROKEN", "pool is broken"},
+	    {-4098, "CONC_EBROKEN", "pool or barrier is broken"},
 	    {-4099, "CONC_ESHUTDOWN", "shut down or closed"},
 	    {-4100, "CONC_EFORKED", "object belongs to the parent process"},
 	    {-4101, "CONC_ESTATE", "already finished"},

@@ -13,7 +13,7 @@
  *	thread_pool.h   the pool of threads
  *	process_pool.h  the pool of processes
  *	list.h          a locked list
- *	sync.h          lock, rlock, condition, once
+ *	sync.h          lock, rlock, condition, once, semaphore, event, barrier
  *	version.h       the version
  *
  * Each header is complete in itself; this one includes them all.  conc(7) is

@@ -51,7 +51,7 @@ typedef int conc_fn(const void *arg, void *result);
 /* libconc's own codes.  The numbers never change. */
 #define CONC_ECRASHED (-4096)   /* the worker died while running the task */
 #define CONC_ETIMELIMIT (-4097) /* the task ran past its time limit */
-#define CONC_EBROKEN (-4098)    /* the pool cannot run anything */
+#define CONC_EBROKEN (-4098)    /* the pool cannot run anything; the barrier is broken */
 #define CONC_ESHUTDOWN (-4099)  /* shut down or closed: no more is taken */
 #define CONC_EFORKED (-4100)    /* the object belongs to the process we forked from */
 #define CONC_ESTATE (-4101)     /* too late: already finished */

@@ -2,7 +2,10 @@
 #ifndef CONC_SYNC_H
 #define CONC_SYNC_H
 
+#include <conc/barrier.h>
 #include <conc/error.h>
+#include <conc/event.h>
+#include <conc/semaphore.h>
 #include <conc/time.h>
 #include <conc/version.h>
 #include <stdbool.h>

@@ -63,6 +63,8 @@ conc__atomic_u64_at(uint64_t *word)
 	atomic_exchange_explicit(&(a)->word_, (v), memory_order_release)
 #define conc__add_relaxed(a, v) \
 	atomic_fetch_add_explicit(&(a)->word_, (v), memory_order_relaxed)
+#define conc__add_acq_rel(a, v) \
+	atomic_fetch_add_explicit(&(a)->word_, (v), memory_order_acq_rel)
 #define conc__sub_acq_rel(a, v) \
 	atomic_fetch_sub_explicit(&(a)->word_, (v), memory_order_acq_rel)
 #define conc__or_relaxed(a, v) \

@@ -20,6 +20,7 @@ enum conc__rank {
 	CONC__RANK_POOL,        /* a thread pool */
 	CONC__RANK_FUTURE,      /* a future's watchers */
 	CONC__RANK_COMPLETIONS, /* a set of completions */
+	CONC__RANK_SYNC,        /* a barrier */
 	CONC__RANK_HOOK,        /* the excepthook, the log handler */
 };
 

@@ -22,7 +22,7 @@ static const struct entry own_codes[] = {
 #define X(code, text) [CONC_ECRASHED - code] = {#code, text},
     X(CONC_ECRASHED, "worker died while running the task")
     X(CONC_ETIMELIMIT, "task ran past its time limit")
-    X(CONC_EBROKEN, "pool is broken")
+    X(CONC_EBROKEN, "pool or barrier is broken")
     X(CONC_ESHUTDOWN, "shut down or closed")
     X(CONC_EFORKED, "object belongs to the parent process")
     X(CONC_ESTATE, "already finished")
