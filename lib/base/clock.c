@@ -3,6 +3,7 @@
  * Clocks, deadlines and <conc/time.h>.
  */
 #include "base/clock.h"
+#include "base/self.h"
 #include "base/timespec.h"
 
 int64_t
@@ -12,6 +13,14 @@ conc__wall_clock(void)
 
 	(void)clock_gettime(CLOCK_REALTIME, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int
+conc__may_block(conc_time deadline)
+{
+	if (conc__passed(deadline))
+		return -ETIMEDOUT;
+	return conc__self()->callbacks > 0 ? -EDEADLK : 0;
 }
 
 void

@@ -36,6 +36,12 @@ conc__passed(conc_time deadline)
 	return deadline.ns <= 0 || (deadline.ns != INT64_MAX && conc__now() >= deadline.ns);
 }
 
+/*
+ * May this thread block until the deadline?  0; -ETIMEDOUT: it has passed;
+ * -EDEADLK: the thread runs a callback.
+ */
+int conc__may_block(conc_time deadline);
+
 /* Block until the deadline (not FOREVER).  For back-off; never for synchronisation. */
 void conc__sleep_until(conc_time deadline);
 

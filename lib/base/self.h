@@ -34,16 +34,4 @@ struct conc__self {
 /* The calling thread's.  Never NULL.  Valid in that thread alone, until it ends. */
 struct conc__self *conc__self(void);
 
-/*
- * May this thread block until the deadline?  0; -ETIMEDOUT: it has passed;
- * -EDEADLK: the thread runs a callback.
- */
-static inline int
-conc__may_block(conc_time deadline)
-{
-	if (conc__passed(deadline))
-		return -ETIMEDOUT;
-	return conc__self()->callbacks > 0 ? -EDEADLK : 0;
-}
-
 #endif

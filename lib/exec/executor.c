@@ -5,8 +5,8 @@
 #include "exec/executor.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/options.h"
 #include "base/raise.h"
-#include "exec/options.h"
 #include <conc/executor.h>
 
 int

@@ -5,7 +5,7 @@
 #include <conc/process_pool.h>
 #include "base/clock.h"
 #include "base/memory.h"
-#include "exec/options.h"
+#include "base/options.h"
 #include "process/pool.h"
 #include <string.h>
 

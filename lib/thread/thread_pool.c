@@ -4,7 +4,7 @@
  */
 #include "base/clock.h"
 #include "base/memory.h"
-#include "exec/options.h"
+#include "base/options.h"
 #include "thread/pool.h"
 
 #define MOST_WORKERS 4096
