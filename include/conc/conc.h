@@ -13,6 +13,7 @@
  *	thread_pool.h   the pool of threads
  *	process_pool.h  the pool of processes
  *	list.h          a locked list
+ *	queue.h         a queue
  *	sync.h          lock, rlock, condition, once, semaphore, event, barrier
  *	version.h       the version
  *
@@ -25,6 +26,7 @@
 #include <conc/list.h>
 #include <conc/log.h>
 #include <conc/process_pool.h>
+#include <conc/queue.h>
 #include <conc/sync.h>
 #include <conc/thread_pool.h>
 #include <conc/time.h>

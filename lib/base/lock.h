@@ -17,6 +17,8 @@
 
 enum conc__rank {
 	CONC__RANK_LIST = 1,    /* a locked list */
+	CONC__RANK_QUEUE,       /* a queue: the end that is taken from, */
+	CONC__RANK_QUEUE_TAIL,  /* and the one that is put into */
 	CONC__RANK_POOL,        /* a thread pool */
 	CONC__RANK_FUTURE,      /* a future's watchers */
 	CONC__RANK_COMPLETIONS, /* a set of completions */

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The queue's locks: both of them, and the owner.
+ */
+#include "base/fork.h"
+#include "base/self.h"
+#include "data/queue.h"
+
+static void
+lock(conc_queue *q)
+{
+	conc__mutex_lock(&q->head);
+	conc__mutex_lock(&q->tail);
+}
+
+void
+conc__data_queue_leave(conc_queue *q)
+{
+	q->out_seen = q->out.ring.size;
+	conc__mutex_unlock(&q->tail);
+	conc__mutex_unlock(&q->head);
+}
+
+/* Whoever signals holds the tail, so between the two lines of release nothing is missed. */
+static void
+sleep(conc_queue *q, struct conc__condition *condition, conc_time deadline)
+{
+	conc__mutex_unlock(&q->head);
+	(void)conc__condition_wait(condition, &q->tail, deadline);
+	conc__mutex_unlock(&q->tail);
+	lock(q);
+}
+
+static void
+await_owner(conc_queue *q)
+{
+	q->blocked++;
+	while (q->owner) /* woken by conc__data_queue_disown */
+		sleep(q, &q->freed, CONC_FOREVER);
+	q->blocked--;
+}
+
+int
+conc__data_queue_enter(conc_queue *q)
+{
+	if (!q)
+		return -EINVAL;
+	if (conc__forked(q->generation))
+		return CONC_EFORKED;
+	lock(q);
+	if (q->owner && q->owner == conc__self()) {
+		conc__mutex_unlock(&q->tail);
+		conc__mutex_unlock(&q->head);
+		return -EDEADLK;
+	}
+	await_owner(q);
+	return 0;
+}
+
+void
+conc__data_queue_block(conc_queue *q, struct conc__condition *condition, conc_time deadline)
+{
+	q->out_seen = q->out.ring.size;
+	sleep(q, condition, deadline);
+	await_owner(q);
+}
+
+void
+conc__data_queue_own(conc_queue *q)
+{
+	if (!q->out.compare)
+		return;
+	q->owner = conc__self();
+	conc__data_queue_leave(q);
+}
+
+int
+conc__data_queue_disown(conc_queue *q)
+{
+	if (!q->out.compare)
+		return 0;
+	if (conc__forked(q->generation))
+		return CONC_EFORKED;
+	lock(q);
+	q->owner = NULL;
+	if (q->blocked > 0)
+		conc__condition_broadcast(&q->freed);
+	return 0;
+}
