@@ -3,7 +3,7 @@
  * Completions: adding, taking and destroying against those that end the
  * futures, and the descriptor that tells of them.
  */
-#include "base/process.h"
+#include "scenario_bell.h"
 #include "scenario_future.h"
 
 static conc_completions *
@@ -228,20 +228,6 @@ SIM_SCENARIO(completions_deadline_against_finish)
 		sim_assert(collect(f) == 0);
 	conc_completions_destroy(c);
 	join_any(t);
-}
-
-/* The descriptor is readable while, and only while, next would return at once. */
-static bool
-rings(int fd, conc_time deadline)
-{
-	struct conc__poll poller = {.fd = fd, .wanted = CONC__READABLE};
-	int n;
-
-	do
-		n = conc__poll(&poller, 1, deadline); /* woken by the bell */
-	while (n == -EINTR);
-	sim_assert(n >= 0);
-	return n == 1 && (poller.ready & CONC__READABLE);
 }
 
 SIM_SCENARIO(completions_descriptor)
