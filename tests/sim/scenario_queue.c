@@ -56,7 +56,7 @@ SIM_SCENARIO(queue_get_wakes_putters)
 	conc_queue_destroy(q);
 }
 
-/* What one has put comes out in its order, whoever gets it. */
+/* What one has put comes out in its order, whoever gets it; x is the capacity. */
 static void
 get_three(void *arg)
 {
@@ -64,6 +64,7 @@ get_three(void *arg)
 	int last[2] = {0, 0}, x;
 
 	for (int i = 0; i < 3; i++) {
+		sim_assert(conc_queue_size(u->q) <= (size_t)u->x);
 		x = get(u->q);
 		sim_assert(x > last[x / 10 - 1]);
 		last[x / 10 - 1] = x;
@@ -73,15 +74,16 @@ get_three(void *arg)
 
 SIM_SCENARIO(queue_many_to_many)
 {
-	conc_queue *q = roomy(CONC_QUEUE(.capacity = 1 + sim_random(3)));
+	int capacity = 1 + (int)sim_random(3);
+	conc_queue *q = roomy(CONC_QUEUE(.capacity = (size_t)capacity));
 	struct user from[2], to[2];
 
 	if (!q)
 		return;
 	go(&from[0], put_three, q, 10);
-	go(&to[0], get_three, q, 0);
+	go(&to[0], get_three, q, capacity);
 	go(&from[1], put_three, q, 20);
-	go(&to[1], get_three, q, 0);
+	go(&to[1], get_three, q, capacity);
 	for (int i = 0; i < 2; i++) {
 		sim_join(from[i].thread);
 		sim_join(to[i].thread);

@@ -155,6 +155,81 @@ SIM_SCENARIO(queue_compare_against_all)
 	conc_queue_destroy(q);
 }
 
+/* Who was woken to get waits for a compare that has begun meanwhile. */
+SIM_SCENARIO(queue_compare_against_a_waiter)
+{
+	conc_queue *q = roomy(CONC_QUEUE(.order = CONC_PRIORITY, .compare = compare));
+	struct user to;
+
+	if (!q)
+		return;
+	go(&to, get_once, q, 0);
+	put(q, 20);
+	put(q, 10);
+	sim_join(to.thread);
+	sim_assert(to.rc == 0 && to.x + get(q) == 30 && conc_queue_size(q) == 0);
+	conc_queue_destroy(q);
+}
+
+static void
+look(void *q)
+{
+	sim_assert(conc_queue_size(q) - 1 < 2);
+}
+
+/* Two wait until a compare is over; both then go on. */
+SIM_SCENARIO(queue_compare_against_two)
+{
+	conc_queue *q = roomy(CONC_QUEUE(.order = CONC_PRIORITY, .compare = compare));
+	struct sim_thread *a, *b;
+
+	if (!q)
+		return;
+	put(q, 20);
+	a = sim_go(look, q);
+	b = sim_go(look, q);
+	put(q, 10);
+	sim_join(a);
+	sim_join(b);
+	conc_queue_destroy(q);
+}
+
+static void
+put_then_get(void *arg)
+{
+	struct user *u = arg;
+
+	put_once(u);
+	sim_assert(u->rc == 0 || (u->rc == -ENOMEM && sim_sweeping()));
+	if (u->rc == 0)
+		(void)get(u->q);
+}
+
+/* Who has room and no memory leaves the room to the next. */
+SIM_SCENARIO(queue_put_fails_before_a_waiter)
+{
+	conc_queue *q;
+	struct user a, b;
+	int rc = conc_queue_create(&q, sizeof(int), CONC_QUEUE(.capacity = 1));
+
+	if (rc == 0) {
+		rc = conc_queue_put(q, &(int){1}, CONC_NOW);
+		if (rc)
+			conc_queue_destroy(q);
+	}
+	if (rc) {
+		sim_assert(rc == -ENOMEM && sim_sweeping());
+		return;
+	}
+	go(&a, put_then_get, q, 2);
+	go(&b, put_then_get, q, 3);
+	sim_pause();
+	(void)get(q);
+	sim_join(a.thread);
+	sim_join(b.thread);
+	conc_queue_destroy(q);
+}
+
 /* Memory may fail at each growth: then nothing has changed. */
 SIM_SCENARIO(queue_grows)
 {
