@@ -168,6 +168,7 @@ bench: $(static)
 	B=$B CC='$(CC)' sh $Sbench/run
 	B=$B CC='$(CC)' sh $Sbench/processes
 	B=$B CC='$(CC)' sh $Sbench/locks
+	B=$B CC='$(CC)' sh $Sbench/queue
 
 deps:
 	sh $Sdev/deps
