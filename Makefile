@@ -136,7 +136,7 @@ storm: $(storms)
 	$(call each,KILLS=$(KILLS) TASKS=$(TASKS) $$t,storms)
 valgrind: $(tests)
 	$(call each,$(run) sh $Sdev/valgrind memcheck $$t,tests)
-helgrind: $B/tests/check_list $B/tests/check_log
+helgrind: $B/tests/check_list $B/tests/check_queue $B/tests/check_log
 	$(call each,$(run) sh $Sdev/valgrind helgrind $$t,tests)
 cover:
 	find $B/cover -name '*.gcda' -delete 2>/dev/null || :

@@ -184,6 +184,15 @@ conc__ring_take(struct conc__ring *r, size_t i, void *element)
 	shrink(r);
 }
 
+void
+conc__ring_shift(struct conc__ring *r, void *array, size_t n)
+{
+	conc__ring_read(r, array, n);
+	r->first = slot(r, n);
+	r->size -= n;
+	shrink(r);
+}
+
 /* Swap size bytes, a piece at a time. */
 static void
 swap(unsigned char *a, unsigned char *b, size_t size)

@@ -47,6 +47,9 @@ int conc__ring_extend(struct conc__ring *r, const void *array, size_t n);
 /* Take element i, which must exist, out; into element unless that is NULL. */
 void conc__ring_take(struct conc__ring *r, size_t i, void *element);
 
+/* Take the first n elements, which must exist, out into an array. */
+void conc__ring_shift(struct conc__ring *r, void *array, size_t n);
+
 /* Copy the first n elements, which must exist, out to an array, or over them from one. */
 void conc__ring_read(const struct conc__ring *r, void *array, size_t n);
 void conc__ring_write(struct conc__ring *r, const void *array, size_t n);

@@ -108,14 +108,15 @@ conc__store_put(struct conc__store *s, const void *array, size_t n)
 void
 conc__store_take(struct conc__store *s, void *array, size_t n)
 {
-	struct conc__ring *r = &s->ring;
+	char *element = array;
 
-	for (size_t i = 0; i < n; i++) {
-		char *element = (char *)array + i * s->element_size;
-
-		if (s->order == CONC_PRIORITY)
-			pop(s, element);
-		else
-			conc__ring_take(r, s->order == CONC_LIFO ? r->size - 1 : 0, element);
+	if (s->order == CONC_FIFO) {
+		conc__ring_shift(&s->ring, array, n);
+		return;
 	}
+	for (; n > 0; n--, element += s->element_size)
+		if (s->order == CONC_LIFO)
+			conc__ring_take(&s->ring, s->ring.size - 1, element);
+		else
+			pop(s, element);
 }

@@ -225,6 +225,7 @@ main(void)
 	conc_stats stats = CONC_STATS_INIT;
 	conc_executor *pool;
 	conc_list *list;
+	conc_queue *queue;
 	conc_promise *go;
 	conc_future *f;
 
@@ -254,6 +255,12 @@ main(void)
 	add_once(list, 3);
 	MUST(conc_list_size(list) == 1);
 	conc_list_destroy(list);
+
+	MUST(conc_queue_create(&queue, sizeof(int), CONC_QUEUE(.capacity = 1)) == 0);
+	MUST(conc_queue_put(queue, in, CONC_FOREVER) == 0);
+	MUST(conc_queue_put(queue, in, conc_after(CONC_MS(1))) == -ETIMEDOUT);
+	MUST(conc_queue_close_now(queue) == 0 && conc_queue_join(queue, CONC_NOW) == 0);
+	conc_queue_destroy(queue);
 
 	f = occupy(pool, &go);
 	MUST(conc_shutdown(pool, CONC_DRAIN, CONC_NOW) == -ETIMEDOUT);

@@ -142,6 +142,8 @@ main()
 	conc_promise *promise;
 	conc_executor *pool;
 	conc_future *f;
+	conc_queue_options last_first = CONC_QUEUE_INIT;
+	conc_queue *queue;
 	conc_list *list;
 
 	options.workers = 2;
@@ -170,6 +172,11 @@ main()
 	MUST(conc_list_size(list) == 1);
 	conc_list_destroy(list);
 
+	last_first.order = CONC_LIFO;
+	MUST(conc_queue_create(&queue, sizeof(int), &last_first) == 0);
+	MUST(conc_queue_put_many(queue, numbers, 3, nullptr, CONC_FOREVER) == 0);
+	MUST(conc_queue_get(queue, &got, CONC_FOREVER) == 0 && got == numbers[2]);
+	conc_queue_destroy(queue);
 	locks();
 
 	MUST(conc_shutdown(pool, CONC_DRAIN, CONC_FOREVER) == 0);
