@@ -73,6 +73,7 @@ START_TEST(too_many_elements_are_enomem)
 	ck_assert_int_eq(conc_queue_put_many(q, &x, SIZE_MAX, &n, CONC_NOW), -ENOMEM);
 	ck_assert_uint_eq(n, 0);
 	put(q, 5);
+	ck_assert_int_ge(conc_queue_fd(q), 0);
 	ck_assert_int_eq(conc_queue_get_many(q, &x, SIZE_MAX, &n, CONC_NOW), 0);
 	ck_assert_uint_eq(n, 1);
 	ck_assert_int_eq(x, 5);

@@ -42,7 +42,7 @@ settle(conc_queue *q)
 
 /* Within: wait on one's side.  0: look again; -ETIMEDOUT or -EDEADLK: do not. */
 static int
-wait(conc_queue *q, struct conc__side *s, conc_time deadline)
+wait_on(conc_queue *q, struct conc__side *s, conc_time deadline)
 {
 	int rc = conc__may_block(deadline);
 
@@ -160,7 +160,7 @@ conc_queue_put_many(
 			in += rc ? 0 : k;
 			settle(q);
 		} else {
-			rc = wait(q, &q->putters, deadline);
+			rc = wait_on(q, &q->putters, deadline);
 			if (q->closed)
 				rc = CONC_ESHUTDOWN;
 		}
@@ -193,7 +193,7 @@ conc_queue_get_many(conc_queue *q, void *array, size_t max, size_t *n, conc_time
 	if (rc)
 		return rc;
 	while (!rc && (k = conc__data_queue_count(q)) == 0)
-		rc = q->closed ? CONC_ESHUTDOWN : wait(q, &q->getters, deadline);
+		rc = q->closed ? CONC_ESHUTDOWN : wait_on(q, &q->getters, deadline);
 	if (!rc) {
 		k = k < max ? k : max;
 		rc = get(q, array, k);

@@ -21,9 +21,9 @@ conc__data_queue_leave(conc_queue *q)
 	conc__mutex_unlock(&q->head);
 }
 
-/* Whoever signals holds the tail, so between the two lines of release nothing is missed. */
+/* Whoever signals has both: so nothing is missed between the two lines that let go of them. */
 static void
-sleep(conc_queue *q, struct conc__condition *condition, conc_time deadline)
+wait_for(conc_queue *q, struct conc__condition *condition, conc_time deadline)
 {
 	conc__mutex_unlock(&q->head);
 	(void)conc__condition_wait(condition, &q->tail, deadline);
@@ -36,7 +36,7 @@ await_owner(conc_queue *q)
 {
 	q->blocked++;
 	while (q->owner) /* woken by conc__data_queue_disown */
-		sleep(q, &q->freed, CONC_FOREVER);
+		wait_for(q, &q->freed, CONC_FOREVER);
 	q->blocked--;
 }
 
@@ -61,7 +61,7 @@ void
 conc__data_queue_block(conc_queue *q, struct conc__condition *condition, conc_time deadline)
 {
 	q->out_seen = q->out.ring.size;
-	sleep(q, condition, deadline);
+	wait_for(q, condition, deadline);
 	await_owner(q);
 }
 
