@@ -3,7 +3,7 @@
  * Failures of futures: whatever cannot be had, the code says so, nothing else
  * has changed, and what was there before goes on.
  */
-#include "tests/faults/faults.h"
+#include "tests/faults/hook.h"
 #include <conc/conc.h>
 
 /* 0, or the code of a planned failure, which must be one of these. */
@@ -62,17 +62,6 @@ promises(void)
 		return;
 	finish(p);
 	must_be_42(f);
-}
-
-static int told, told_code;
-
-static void
-hear(const conc_exception *e, void *user)
-{
-	(void)user;
-	told++;
-	told_code = conc_exception_code(e);
-	must(conc_exception_message(e) != NULL);
 }
 
 /* Ending a future never fails, nor does the telling: without memory the code survives. */
