@@ -12,6 +12,7 @@
  *	executor.h      the door to every pool: submit, map, shutdown
  *	thread_pool.h   the pool of threads
  *	process_pool.h  the pool of processes
+ *	thread.h        one function in a thread of its own
  *	list.h          a locked list
  *	queue.h         a queue
  *	sync.h          lock, rlock, condition, once, semaphore, event, barrier
@@ -28,6 +29,7 @@
 #include <conc/process_pool.h>
 #include <conc/queue.h>
 #include <conc/sync.h>
+#include <conc/thread.h>
 #include <conc/thread_pool.h>
 #include <conc/time.h>
 #include <conc/version.h>

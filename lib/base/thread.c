@@ -202,6 +202,16 @@ conc__thread_name(char *buf, size_t size)
 	snprintf(buf, size, "%s", name);
 }
 
+uint64_t
+conc__thread_ident(void)
+{
+#ifdef __linux__
+	return (uint64_t)gettid();
+#else
+	return (uint64_t)(uintptr_t)pthread_self();
+#endif
+}
+
 size_t
 conc__stack_left(void)
 {

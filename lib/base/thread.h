@@ -4,6 +4,7 @@
 
 #include <conc/error.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct conc__thread;
 
@@ -47,6 +48,9 @@ void conc__numbered_name(char buf[CONC__NAME], const char *name, int number);
 
 /* The calling thread's name, into buf; what the system says, or "main". */
 void conc__thread_name(char *buf, size_t size);
+
+/* The calling thread's number, as the system knows it; never 0. */
+uint64_t conc__thread_ident(void);
 
 /*
  * Bytes left of the calling thread's stack, for threads that

@@ -218,6 +218,12 @@ conc__thread_name(char *buf, size_t size)
 	snprintf(buf, size, "%s", sim.current ? sim.current->name : "main");
 }
 
+uint64_t
+conc__thread_ident(void)
+{
+	return sim.current->number;
+}
+
 struct conc__self *
 conc__self(void)
 {
