@@ -4,6 +4,7 @@
  */
 #include "process/pool.h"
 #include "tests/process.h"
+#include <sys/stat.h>
 
 static int
 none_task(const void *arg, void *result)
@@ -316,6 +317,86 @@ START_TEST(a_kill_ends_an_endless_fini)
 }
 END_TEST
 
+/* Close what this worker reports through: the one pipe that it can only write to. */
+static void
+fall_silent(void)
+{
+	struct stat st;
+
+	for (int fd = 3; fd < 256; fd++)
+		if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) &&
+		    (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
+			close(fd);
+}
+
+/* The first worker falls silent, and goes on for ever. */
+static int
+silent_init(void *user)
+{
+	(void)user;
+	if (atomic_fetch_add(&shared->count[0], 1) > 0)
+		return 0;
+	fall_silent();
+	for (;;)
+		pause();
+}
+
+/* A worker that nobody will hear of is no less silent while its init runs. */
+START_TEST(a_silent_init_is_ended)
+{
+	conc_executor *pool = PROCESSES(.workers = 1, .init = silent_init);
+
+	ck_assert_int_eq(finish(SUBMIT(pool, .fn = none_task)), 0);
+	ck_assert_int_ge(shared->count[0], 2);
+	conc_executor_destroy(pool);
+}
+END_TEST
+
+static void
+on_signal(int signal)
+{
+	(void)signal;
+	fall_silent();
+}
+
+/* Its worker will fall silent, alive, at a signal. */
+static int
+silence_task(const void *arg, void *result)
+{
+	(void)arg;
+	(void)result;
+	signal(SIGUSR1, on_signal);
+	atomic_store(&shared->pid[0], getpid());
+	return 0;
+}
+
+static bool
+is_deaf(void *pool)
+{
+	struct conc__process_pool *p = pool;
+	bool deaf;
+
+	conc__mutex_lock(&p->lock);
+	deaf = p->brood->slots[0].deaf;
+	conc__mutex_unlock(&p->lock);
+	return deaf;
+}
+
+/* Nobody would hear what came of a task that such a one was given. */
+START_TEST(who_is_not_heard_gets_no_task)
+{
+	conc_executor *pool = PROCESSES(.workers = 1, .restarts = 100);
+
+	for (int i = 0; i < 5; i++) {
+		ck_assert_int_eq(finish(SUBMIT(pool, .fn = silence_task)), 0);
+		ck_assert_int_eq(kill(shared->pid[0], SIGUSR1), 0);
+		eventually(is_deaf, pool);
+		ck_assert_int_eq(finish(SUBMIT(pool, .fn = none_task)), 0);
+	}
+	conc_executor_destroy(pool);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -333,5 +414,7 @@ main(void)
 	tcase_add_loop_test(all, late_items_are_retried, 0, 2);
 	tcase_add_loop_test(all, a_spoilt_page_lifts_no_limit, 0, 4);
 	tcase_add_test(all, a_kill_ends_an_endless_fini);
+	tcase_add_test(all, a_silent_init_is_ended);
+	tcase_add_test(all, who_is_not_heard_gets_no_task);
 	return run_suite(s);
 }
