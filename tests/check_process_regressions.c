@@ -397,6 +397,76 @@ START_TEST(who_is_not_heard_gets_no_task)
 }
 END_TEST
 
+struct called {
+	conc_future *future;
+	pthread_t waiter;
+	uint32_t seed;
+	bool early; /* it was asked for before the end */
+	atomic_bool called, by_waiter;
+};
+
+static void
+note_caller(conc_future *f, void *user)
+{
+	struct called *c = user;
+
+	(void)f;
+	atomic_store(&c->by_waiter, pthread_equal(pthread_self(), c->waiter) != 0);
+	atomic_store(&c->called, true);
+}
+
+static int
+jitter_task(const void *arg, void *result)
+{
+	uint32_t seed = *(const uint32_t *)arg;
+
+	(void)result;
+	for (uint32_t i = random_below(&seed, 60); i > 0; i--)
+		jitter(&seed);
+	return 0;
+}
+
+static void *
+ask_for_it(void *arg)
+{
+	struct called *c = arg;
+
+	jitter(&c->seed);
+	if (conc_future_on_done(c->future, note_caller, c) == 0)
+		c->early = !conc_future_done(c->future);
+	return NULL;
+}
+
+static bool
+was_called(void *arg)
+{
+	return atomic_load(&((struct called *)arg)->called);
+}
+
+/* A callback that another thread asks for in time is not the waiter's, who may hold locks. */
+START_TEST(a_waiter_runs_no_callback)
+{
+	conc_executor *pool = PROCESSES(.workers = 1);
+
+	for (int i = 0; i < 40 * seeds(); i++) {
+		uint32_t seed = seed_start(i);
+		struct called c = {.waiter = pthread_self(), .seed = seed};
+		pthread_t t;
+
+		c.future =
+		    SUBMIT(pool, .fn = jitter_task, .arg = &seed, .arg_size = sizeof seed);
+		ck_assert_int_eq(pthread_create(&t, NULL, ask_for_it, &c), 0);
+		jitter(&seed);
+		ck_assert_int_eq(conc_future_wait(c.future, CONC_FOREVER), 0);
+		ck_assert_int_eq(pthread_join(t, NULL), 0);
+		eventually(was_called, &c);
+		ck_assert(!c.early || !c.by_waiter);
+		conc_future_release(c.future);
+	}
+	conc_executor_destroy(pool);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -416,5 +486,6 @@ main(void)
 	tcase_add_test(all, a_kill_ends_an_endless_fini);
 	tcase_add_test(all, a_silent_init_is_ended);
 	tcase_add_test(all, who_is_not_heard_gets_no_task);
+	tcase_add_test(all, a_waiter_runs_no_callback);
 	return run_suite(s);
 }
