@@ -3,6 +3,7 @@
  * The process pool: host, zygote and workers, any of which may be killed; and
  * its limits.
  */
+#include "future/frame.h"
 #include "scenario_process_pool.h"
 
 SIM_SCENARIO(processes_run)
@@ -29,6 +30,7 @@ SIM_SCENARIO(processes_run)
  */
 SIM_SCENARIO(processes_take_turns)
 {
+	conc_stats stats = {.size = sizeof stats};
 	struct scene s;
 
 	if (!open_scene(&s, CONC_PROCESS_POOL(.workers = 1)))
@@ -38,6 +40,8 @@ SIM_SCENARIO(processes_take_turns)
 		await(&s, i);
 	}
 	all_well(&s);
+	sim_assert(conc_executor_stats(s.pool, &stats) == 0);
+	sim_assert(stats.done == 4 || troubled());
 	close_scene(&s);
 }
 
@@ -103,17 +107,16 @@ SIM_SCENARIO(processes_channel_full)
 	close_scene(&s);
 }
 
-/* And what stood behind it goes on in its order. */
+/* And what stood behind it goes on in its order, in the line or by priority. */
 SIM_SCENARIO(processes_crash_costs_one)
 {
+	int priority = (int)sim_random(2);
 	struct scene s;
 
 	if (!open_scene(&s, CONC_PROCESS_POOL(.workers = 1)))
 		return;
-	submit(&s, 0);
-	submit(&s, DIES);
-	submit(&s, 0);
-	submit(&s, 0);
+	for (int i = 0; i < 4; i++)
+		submit_as(&s, i == 1 ? DIES : 0, CONC_TASK(.priority = priority));
 	collect(&s);
 	sim_assert(crashed(s.codes[1]));
 	for (int i = 0; i < s.n; i++) {
@@ -248,6 +251,59 @@ SIM_SCENARIO(processes_limit_comes_late)
 	submit_as(&s, NEVER, CONC_TASK(.time_limit = CONC_US(5)));
 	collect(&s);
 	sim_assert(s.codes[1] == CONC_ETIMELIMIT || troubled());
+	close_scene(&s);
+}
+
+enum { REVOKED, LONG_AGO, LATER, LIES };
+
+/* Tells one of these lies in its page, and goes on for ever. */
+static int
+lie(const void *arg, void *result)
+{
+	const struct conc__frame *frame = conc__self()->frame;
+	const struct conc__zygote_plan *plan = frame->executor;
+	int how = *(const int *)arg;
+
+	(void)result;
+	if (how == REVOKED) /* relaxed: no order makes it right */
+		conc__store_relaxed(frame->claim,
+		    conc__claim_word(frame->asked >> 2, CONC__CLAIM_REVOKED));
+	else /* relaxed: likewise */
+		conc__store_relaxed(&plan->pages->began, how == LATER ? INT64_MAX : 0);
+	while (how < LIES)
+		sim_pause();
+	return 0;
+}
+
+/* What a worker writes into its page lifts no limit. */
+SIM_SCENARIO(processes_lies)
+{
+	int how = (int)sim_random(LIES);
+	conc_future *f = NULL;
+	struct scene s;
+
+	if (!open_scene(&s, CONC_PROCESS_POOL(.workers = 1, .time_limit = CONC_US(5))))
+		return;
+	if (!swept(conc_submit(s.pool, lie, &how, sizeof how, 0, &f)))
+		sim_assert(conc_future_result(f, NULL, 0) == CONC_ETIMELIMIT || troubled());
+	conc_clear();
+	conc_future_release(f);
+	close_scene(&s);
+}
+
+/* CONC_KILL ends a fini that does not end. */
+SIM_SCENARIO(processes_fini_hangs)
+{
+	struct scene s;
+
+	if (!open_scene(&s, CONC_PROCESS_POOL(.workers = 1)))
+		return;
+	s.book->fini_hangs = true;
+	submit(&s, 0);
+	collect(&s);
+	sim_assert(conc_shutdown(s.pool, CONC_KILL, CONC_FOREVER) == 0);
+	sim_assert(s.book->finis == 0);
+	all_well(&s);
 	close_scene(&s);
 }
 

@@ -9,6 +9,7 @@
  * that each ran at most once, and when, and compares that with how its future
  * ended.
  */
+#include "base/clock.h"
 #include "base/thread.h"
 #include "process/pool.h"
 #include "sim.h"
@@ -34,7 +35,7 @@ struct book {
 	const void *plan[MOST];  /* whose worker ran it */
 	int turns;
 	int inits, finis;
-	bool init_fails, open;
+	bool init_fails, fini_hangs, open;
 };
 
 struct job {
@@ -112,7 +113,11 @@ start(void *user)
 static inline void
 stop(void *user)
 {
-	((struct book *)user)->finis++;
+	struct book *b = user;
+
+	while (b->fini_hangs)
+		conc__sleep_until(conc_after(CONC_S(10)));
+	b->finis++;
 }
 
 /* One that was crashed from outside, or in a sweep for want of anything. */

@@ -206,7 +206,7 @@ kill_one(int how)
 
 SIM_SCENARIO(processes_future_kill)
 {
-	kill_one(0);
+	kill_one(sim_random(2) == 0 ? 0 : DIES);
 }
 
 SIM_SCENARIO(processes_future_kill_hangs)
