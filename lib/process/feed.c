@@ -310,12 +310,15 @@ spawn(struct conc__process_pool *p)
 	struct conc__slot *s;
 
 	while (p->queue.count > (size_t)p->starting && (s = free_slot(p)) != NULL) {
-		int64_t when = p->respawn;
+		int64_t now = conc__now();
 
-		if ((size_t)p->starting >= most)
-			when = conc__later(conc__now(), SOON);
-		if (when > conc__now()) {
-			conc__process_look_at(p, when);
+		if ((size_t)p->starting >= most) {
+			if (p->starting == 0) /* else we come again when those are there */
+				conc__process_look_at(p, conc__later(now, SOON));
+			return;
+		}
+		if (p->respawn > now) {
+			conc__process_look_at(p, p->respawn);
 			return;
 		}
 		conc__slot_spawn(p, s);
