@@ -179,11 +179,12 @@ conc__future_unlink(conc_future *f, struct conc__watcher *w)
 	conc__lock_release(&f->lock, CONC__RANK_FUTURE);
 }
 
-/* f has ended, and WAITED was set before: wake waiters, then run callbacks. */
+/* f has ended, and WAITED was set before: wake waiters, then run the callbacks there were. */
 static void
 wake(conc_future *f)
 {
 	struct conc__watcher *w;
+	bool fire;
 
 	conc__futex_wake(&f->state, INT32_MAX);
 	conc__lock_acquire(&f->lock, CONC__RANK_FUTURE);
@@ -191,9 +192,12 @@ wake(conc_future *f)
 		take_off(w);
 		w->fire(w, f);
 	}
-	f->firing = 1;
+	fire = f->firing == 0;
+	if (fire)
+		f->firing = 1;
 	conc__lock_release(&f->lock, CONC__RANK_FUTURE);
-	conc__future_fire(f, f->executor);
+	if (fire)
+		conc__future_fire(f, f->executor);
 }
 
 /* f has failed and the program holds no reference any more: tell, unless somebody looked. */
@@ -230,8 +234,12 @@ conc__future_end_held(conc_future *f, uint32_t phase, conc_exception *e)
 	 * will see the end. */
 	while (!conc__cas_weak_acq_rel(&f->state, &state, in_phase(state, phase)))
 		continue;
-	if (f->source->revoke != NULL)
+	if (f->source->revoke != NULL) {
+		/* Callbacks that come now are not ours: who ends it may be a waiter. */
+		if (f->callbacks == NULL)
+			f->firing = 2;
 		conc__lock_release(&f->lock, CONC__RANK_FUTURE);
+	}
 	if (state & CONC__WAITED) /* else nobody waits: no lock, no system call */
 		wake(f);
 	/*
