@@ -2,11 +2,12 @@
 /*
  * Feeding: tasks from the queue to the workers.
  *
- * A worker that has nothing is fed first, and a new one is started before
- * tasks are put one behind the other.  When all that there may be are at work
- * each gets some in advance (its credit), so that it need not wait for us
- * between two: few if its tasks are long, many if they are short.  What stands
- * behind a task that takes long after all is taken back for one who is idle.
+ * A worker that has nothing is fed first.  Another one is started when what
+ * waits is worth it; what is left, beyond one task for each that is starting,
+ * is handed out in advance (each worker's credit), so that it need not wait for
+ * us between two: few tasks if they are long, many if they are short.  What
+ * stands behind a task that takes long after all is taken back for one who is
+ * idle.
  */
 #include "base/clock.h"
 #include "exec/chunk.h"
