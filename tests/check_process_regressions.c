@@ -266,7 +266,7 @@ END_TEST
 
 struct mess {
 	struct conc__page *page;
-	int byte; /* what it is filled with; -1: its claim says REVOKED */
+	long byte; /* what it is filled with; -1: its claim says REVOKED */
 };
 
 /* Spoils its page, and goes on for ever. */
@@ -276,7 +276,7 @@ mess_task(const void *arg, void *result)
 	const struct mess *m = arg;
 
 	if (m->byte >= 0)
-		memset(m->page, m->byte, sizeof *m->page);
+		memset(m->page, (int)m->byte, sizeof *m->page);
 	else
 		conc__store_relaxed(&m->page->claims[1], conc__claim_word(1, CONC__CLAIM_REVOKED));
 	return spin_task(NULL, result);

@@ -156,6 +156,7 @@ START_TEST(excepthook)
 	conc_thread *t = THREAD(run_fails, NULL, 0, .name = "excepthook thread");
 	char *text;
 
+	conc_set_excepthook(NULL, NULL); /* another test may have set one */
 	ck_assert_uint_ne(conc_thread_ident(t), 0);
 	capture_start();
 	conc_thread_destroy(t);
