@@ -137,7 +137,7 @@ START_TEST(default_writes_a_record_at_once)
 				end += sprintf(end, k > 0 ? "\n%d %d" : "%d %d", i, k);
 			fcntl(2, F_SETFL, O_APPEND);
 			for (int k = 0; k < RECORDS; k++)
-				conc_log(CONC_LOG_ERROR, "%s", message);
+				conc_log(CONC_LOG_ERROR, "%s %d", message, k);
 			_exit(0);
 		}
 	}

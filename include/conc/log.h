@@ -37,7 +37,9 @@ typedef struct conc_log_record {
 	const char *thread;  /* the thread's name */
 	const char *message; /* without a line end; may hold several lines */
 	conc_log_level level;
-	int pid; /* the process that wrote the record */
+	int pid;      /* the process that wrote the record */
+	int worker;   /* the pool's worker that wrote it, from 0; -1: none */
+	int repeated; /* not 0: it stands for so many that were left out, see conc_log */
 } conc_log_record;
 
 /*
@@ -51,13 +53,21 @@ typedef void conc_log_handler(const conc_log_record *record, void *user);
  * ignored.  fmt and what follows are printf's; a message over 16383 bytes is
  * cut.  Below the level that was set it costs one load.  This thread's
  * current exception stays as it is.  Never fails.  MT-safe.
+ *
+ * Records of the same level and message, each next after the other from whichever
+ * threads, are told five times within a second.  The others of that second are
+ * left out, until it has passed or another record comes: then one goes before it
+ * whose message ends with " (repeated N times)", whose repeated is N, and which
+ * otherwise is as the last one left out; and the count begins anew.  Messages
+ * over 511 bytes are always told, and so is what a handler logs itself.
  */
 CONC_API void conc_log(conc_log_level level, const char *fmt, ...) CONC_PRINTF(2, 3);
 
 /*
  * conc_set_log: hand records of level and above to handler from now on.
  * NULL: back to the default handler.  user is passed along.  A call of the
- * old handler may still run in another thread when this returns.
+ * old handler may still run in another thread when this returns.  What repeats
+ * were left out it is told first.
  * Return 0, or -EINVAL for an unknown level.  MT-safe.
  */
 CONC_API int conc_set_log(conc_log_handler *handler, void *user, conc_log_level level);

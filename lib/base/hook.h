@@ -24,8 +24,13 @@ void conc__hook_leave(void);
 /* Would a record of this level be written?  One load. */
 bool conc__log_wanted(conc_log_level level);
 
+enum { CONC__LOG_MESSAGE = 16384 }; /* the longest of conc_log, with its closing zero */
+
 /* As conc_log, with a message of any length, not formatted. */
 void conc__log(conc_log_level level, const char *message);
+
+/* Hand out a record that was written before, if it is wanted. */
+void conc__log_record(const conc_log_record *record);
 
 /*
  * What stands before each line of a record, "2026-11-21T20:15:04.123456Z

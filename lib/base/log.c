@@ -9,14 +9,13 @@
 #include "base/memory.h"
 #include "base/process.h"
 #include "base/raise.h"
+#include "base/repeats.h"
 #include "base/self.h"
 #include "base/thread.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { MESSAGE = 16384 }; /* the longest formatted message, with its closing zero */
 
 static conc__atomic_u32 least = CONC__ATOMIC_INIT(CONC_LOG_WARNING); /* of what is written */
 
@@ -35,9 +34,10 @@ set_least_level(uint32_t level)
 	conc__store_relaxed(&least, level);
 }
 
-/* Both under conc__hook_lock. */
+/* All under conc__hook_lock. */
 static conc_log_handler *program_handler; /* NULL: the default */
 static void *program_user;
+static struct conc__repeats repeats;
 
 /* Bytes on their way to standard error, written when the buffer is full, and at the end. */
 struct out {
@@ -143,36 +143,75 @@ conc__log_wanted(conc_log_level level)
 	return (uint32_t)level <= CONC_LOG_ERROR && (uint32_t)level >= least_level();
 }
 
+/* By the handler; what a handler logs itself is written here, so that none calls itself. */
+static void
+tell(conc_log_handler *handler, void *user, const conc_log_record *record)
+{
+	struct conc__self *self = conc__self();
+
+	if (handler == NULL || self->handlers > 0) {
+		write_record(record);
+		return;
+	}
+	self->handlers++;
+	handler(record, user);
+	self->handlers--;
+}
+
+/* The handler's, and who repeats what. */
+static void
+hand_out(const conc_log_record *record)
+{
+	conc_log_handler *handler;
+	struct conc__repeated before;
+	bool pass;
+	void *user;
+
+	if (conc__self()->handlers > 0) {
+		write_record(record);
+		return;
+	}
+	conc__hook_enter();
+	handler = program_handler;
+	user = program_user;
+	pass = conc__repeats_pass(&repeats, record, &before);
+	conc__hook_leave();
+	if (before.record.repeated > 0)
+		tell(handler, user, &before.record);
+	if (pass)
+		tell(handler, user, record);
+}
+
+void
+conc__log_record(const conc_log_record *record)
+{
+	conc_exception *saved;
+	int saved_errno = errno;
+
+	if (!conc__log_wanted(record->level))
+		return;
+	saved = conc__caught_save();
+	hand_out(record);
+	conc__caught_restore(saved);
+	errno = saved_errno;
+}
+
 void
 conc__log(conc_log_level level, const char *message)
 {
-	struct conc__self *self = conc__self();
-	conc_exception *saved = conc__caught_save();
-	conc_log_handler *handler = NULL;
+	const struct conc__self *self = conc__self();
 	char thread[64];
 	conc_log_record record = {.time = conc__wall_clock(),
 	    .thread = thread,
 	    .message = message,
 	    .level = level,
-	    .pid = conc__process_id()};
+	    .pid = conc__process_id(),
+	    .worker = self->executor != NULL ? self->index : -1};
 	int saved_errno = errno;
-	void *user = NULL;
 
 	conc__thread_name(thread, sizeof thread);
-	if (self->handlers == 0) {
-		conc__hook_enter();
-		handler = program_handler;
-		user = program_user;
-		conc__hook_leave();
-	}
-	self->handlers++;
-	if (handler != NULL)
-		handler(&record, user);
-	else
-		write_record(&record);
-	self->handlers--;
-	conc__caught_restore(saved);
 	errno = saved_errno;
+	conc__log_record(&record);
 }
 
 void
@@ -193,7 +232,7 @@ conc_log(conc_log_level level, const char *fmt, ...)
 		return;
 	}
 	if ((size_t)n >= sizeof few) {
-		size = n < MESSAGE ? (size_t)n + 1 : MESSAGE;
+		size = n < CONC__LOG_MESSAGE ? (size_t)n + 1 : CONC__LOG_MESSAGE;
 		message = conc__malloc(size);
 		errno = saved_errno;
 		if (message != NULL) {
@@ -212,12 +251,21 @@ conc_log(conc_log_level level, const char *fmt, ...)
 int
 conc_set_log(conc_log_handler *handler, void *user, conc_log_level level)
 {
+	conc_log_handler *old_handler;
+	struct conc__repeated before;
+	void *old_user;
+
 	if ((uint32_t)level > CONC_LOG_NONE)
 		return -EINVAL;
 	conc__hook_enter();
+	old_handler = program_handler;
+	old_user = program_user;
 	program_handler = handler;
 	program_user = user;
+	conc__repeats_end(&repeats, &before);
 	conc__hook_leave();
 	set_least_level((uint32_t)level);
+	if (before.record.repeated > 0)
+		tell(old_handler, old_user, &before.record);
 	return 0;
 }
