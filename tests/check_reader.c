@@ -2,6 +2,7 @@
 /*
  * What the host reads of a worker's reports.
  */
+#include "base/hook.h"
 #include "base/memory.h"
 #include "process/wire.h"
 #include "tests/wire.h"
@@ -237,7 +238,10 @@ START_TEST(nonsense_is_told)
 	    {.type = CONC__REPORT_CANCELLED, .size = 1},
 	    {.type = CONC__REPORT_DONE, .size = 8},
 	    {.type = CONC__REPORT_FAILURE}, {.type = CONC__REPORT_INIT_FAILED, .size = 4},
-	    {.type = CONC__REPORT_ITEM_FAILURE}};
+	    {.type = CONC__REPORT_ITEM_FAILURE}, {.type = CONC__REPORT_LOG},
+	    {.type = CONC__REPORT_LOG, .size = sizeof(struct conc__logged)},
+	    {.type = CONC__REPORT_LOG,
+		.size = sizeof(struct conc__logged) + CONC__LOG_MESSAGE + 1}};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		close_report_pipe();
@@ -276,7 +280,7 @@ START_TEST(any_bytes_are_read_safely)
 		close_report_pipe();
 		open_report_pipe();
 		for (;;) {
-			struct conc__report r = {.type = 1 + random_below(&seed, 8), .code = -5,
+			struct conc__report r = {.type = 1 + random_below(&seed, CONC__REPORT_TYPES), .code = -5,
 			    .size = random_below(&seed, 8) ? 0 : random_below(&seed, 5000)};
 
 			if (end + sizeof r + r.size > SIZE)

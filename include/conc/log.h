@@ -22,6 +22,13 @@ extern "C" {
  *	2026-11-21T20:15:04.123456Z warning io-3: cache a.db is cold
  *
  * and nothing else in the library ever prints.
+ *
+ * A worker of a process pool sends its records to the host: those of init, fini, tasks,
+ * and of threads that they have started.  Each is sent whole before conc_log
+ * returns, so it arrives even if the worker is killed right after.  In the host
+ * they pass its level too, and its handler gets them: of each worker in order,
+ * and those of a task before its future ends.  The host keeps none: a worker
+ * that logs faster than the handler takes it waits in conc_log.
  */
 typedef enum {
 	CONC_LOG_DEBUG,
@@ -45,6 +52,10 @@ typedef struct conc_log_record {
 /*
  * A handler runs in the thread that logs, with no lock held, several at once
  * if several threads log.  What it logs itself goes to the default handler.
+ *
+ * For records of worker processes it runs in a thread of their pool, which does
+ * nothing else meanwhile, and as a callback does: what would wait for a future
+ * returns -EDEADLK.
  */
 typedef void conc_log_handler(const conc_log_record *record, void *user);
 
@@ -69,6 +80,10 @@ CONC_API void conc_log(conc_log_level level, const char *fmt, ...) CONC_PRINTF(2
  * old handler may still run in another thread when this returns.  What repeats
  * were left out it is told first.
  * Return 0, or -EINVAL for an unknown level.  MT-safe.
+ *
+ * Worker processes begin with the level that there was when their pool was made or
+ * refreshed.  One that calls this itself sets its own level, and with a handler
+ * its records go to that, with NULL to the host again.
  */
 CONC_API int conc_set_log(conc_log_handler *handler, void *user, conc_log_level level);
 

@@ -127,7 +127,8 @@ typedef struct conc_process_pool_options {
  *
  * init and fini run in the worker, where conc_worker_index() tells which it is.
  * A pool that is destroyed waits for each fini, under CONC_KILL for 250 ms;
- * without one, idle workers are simply killed.
+ * without one, idle workers are simply killed.  What a worker writes to the log
+ * the host's handler is told, see <conc/log.h>.
  *
  * A worker whose init fails, or that dies in init, has died early; after three
  * early deaths in a row the pool is broken: what is queued fails with

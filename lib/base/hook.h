@@ -6,6 +6,7 @@
  * What the excepthook and the log share with each other and with the fork
  * handler; of base alone.
  */
+#include "base/atomic.h"
 #include "base/lock.h"
 #include <conc/log.h>
 #include <stdbool.h>
@@ -29,8 +30,21 @@ enum { CONC__LOG_MESSAGE = 16384 }; /* the longest of conc_log, with its closing
 /* As conc_log, with a message of any length, not formatted. */
 void conc__log(conc_log_level level, const char *message);
 
-/* Hand out a record that was written before, if it is wanted. */
+/* Hand out a record that was written before, perhaps in another process, if it is wanted. */
 void conc__log_record(const conc_log_record *record);
+
+/*
+ * Where the records of this process go to, if it is a worker of a process pool: not
+ * to the handler, unless the process has set one itself (overruled is not 0).  Set
+ * while the process has one thread; stays until its end, or a fork's.
+ */
+struct conc__log_sink {
+	/* false: it cannot be sent, and goes to standard error */
+	bool (*send)(struct conc__log_sink *sink, const conc_log_record *record);
+	conc__atomic_u32 overruled;
+};
+void conc__log_divert(struct conc__log_sink *sink); /* NULL: to the handler again */
+struct conc__log_sink *conc__log_sink(void);        /* NULL: none */
 
 /*
  * What stands before each line of a record, "2026-11-21T20:15:04.123456Z

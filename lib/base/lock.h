@@ -24,6 +24,7 @@ enum conc__rank {
 	CONC__RANK_COMPLETIONS, /* a set of completions */
 	CONC__RANK_SYNC,        /* a barrier */
 	CONC__RANK_HOOK,        /* the excepthook, the log handler */
+	CONC__RANK_REPORTS,     /* a worker process's report pipe */
 };
 
 struct conc__mutex {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log: <conc/log.h>.  The default handler writes to standard error, by
- * one write a record, so that records of several threads do not mix.
+ * The log: <conc/log.h>.  A record goes to the sink of a worker process, or to
+ * the handler.  The default handler writes to standard error, by one write a
+ * record, so that records of several threads do not mix.
  */
 #include "base/atomic.h"
 #include "base/clock.h"
@@ -13,6 +14,7 @@
 #include "base/self.h"
 #include "base/thread.h"
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,6 +184,24 @@ hand_out(const conc_log_record *record)
 		tell(handler, user, record);
 }
 
+/* To where this process sends its records, if it does. */
+static bool
+is_sent(const conc_log_record *record)
+{
+	struct conc__log_sink *sink = conc__log_sink();
+	int old;
+
+	/* relaxed: a fact alone; another thread may see it late */
+	if (sink == NULL || conc__load_relaxed(&sink->overruled) != 0)
+		return false;
+	/* A thread that is cancelled in it would leave half a record, and a lock. */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+	if (!sink->send(sink, record))
+		write_record(record);
+	(void)pthread_setcancelstate(old, &old);
+	return true;
+}
+
 void
 conc__log_record(const conc_log_record *record)
 {
@@ -191,7 +211,8 @@ conc__log_record(const conc_log_record *record)
 	if (!conc__log_wanted(record->level))
 		return;
 	saved = conc__caught_save();
-	hand_out(record);
+	if (!is_sent(record))
+		hand_out(record);
 	conc__caught_restore(saved);
 	errno = saved_errno;
 }
@@ -251,12 +272,16 @@ conc_log(conc_log_level level, const char *fmt, ...)
 int
 conc_set_log(conc_log_handler *handler, void *user, conc_log_level level)
 {
+	struct conc__log_sink *sink = conc__log_sink();
 	conc_log_handler *old_handler;
 	struct conc__repeated before;
 	void *old_user;
 
 	if ((uint32_t)level > CONC_LOG_NONE)
 		return -EINVAL;
+	if (sink != NULL)
+		/* relaxed: a fact alone; what else it means is under the lock */
+		conc__store_relaxed(&sink->overruled, handler != NULL);
 	conc__hook_enter();
 	old_handler = program_handler;
 	old_user = program_user;

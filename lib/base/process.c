@@ -4,6 +4,7 @@
  */
 #include "base/process.h"
 #include "base/fault.h"
+#include "base/hook.h"
 #include "base/self.h"
 #include <errno.h>
 #include <signal.h>
@@ -38,6 +39,7 @@ conc__process_start(int (*entry)(void *arg), void *arg)
 	conc__fault_descend();
 	conc_exception_release(self->caught);
 	*self = (struct conc__self){0};
+	conc__log_divert(NULL);
 	_exit(entry(arg));
 }
 

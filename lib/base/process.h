@@ -20,7 +20,8 @@
  * its own from then on; only memory from conc__shared_map is the same in both.
  * Of the threads only the calling one goes on in it.  It inherits all
  * descriptors.  All signals are blocked in it, until it settles.  To its
- * thread the library knows nothing yet: no exception, no task, no worker.
+ * thread the library knows nothing yet: no exception, no task, no worker; its log
+ * is not diverted.
  * Return its process id (> 0), -EAGAIN or -ENOMEM.
  */
 int conc__process_start(int (*entry)(void *arg), void *arg);

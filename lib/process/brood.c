@@ -99,6 +99,10 @@ conc__process_drop_broods(struct conc__process_pool *p)
 
 	while ((b = p->brood) != NULL) {
 		p->brood = b->next;
+		/* Its workers end with it; what they have logged has been written before. */
+		conc__zygote_end(&b->zygote);
+		for (int i = 0; i < b->n; i++)
+			conc__slot_last_words(p, &b->slots[i]);
 		conc__brood_destroy(b);
 	}
 }

@@ -104,6 +104,8 @@ tend(struct conc__process_pool *p, struct conc__slot *s)
 		conc__slot_bury(p, s, s->end.max_rss >= 0 ? &s->end : NULL);
 		return;
 	}
+	if (s->record != NULL) /* a waiter found it, or the others had their turn */
+		conc__slot_listen(p, s, false);
 	if (s->untold)
 		conc__slot_tell(p, s);
 	switch (s->state) {
@@ -135,7 +137,8 @@ tend(struct conc__process_pool *p, struct conc__slot *s)
 		 */
 		conc__slot_take_back(p, s);
 		conc__slot_listen(p, s, true);
-		why = why_kill(p, s);
+		/* If more log records stand before that, it is if nothing else has begun. */
+		why = s->record == NULL || s->out == 1 ? why_kill(p, s) : CONC__REASON_NONE;
 		if (why != CONC__REASON_NONE)
 			conc__slot_kill(p, s, why);
 	} else if (s->out == 0 && conc__writer_empty(&s->writer) &&
@@ -276,7 +279,8 @@ static void
 wait(struct conc__process_pool *p)
 {
 	size_t n = gather(p);
-	conc_time until = {p->wakes};
+	/* What is to be done may have changed as a log record was told: first look again. */
+	conc_time until = p->told ? CONC_NOW : (conc_time){p->wakes};
 	int ready;
 
 	p->polling = true;
@@ -298,6 +302,7 @@ wait(struct conc__process_pool *p)
 static void
 tend_all(struct conc__process_pool *p)
 {
+	p->told = false;
 	/* A time that is not needed any more costs one look too many, not one a task. */
 	if (conc__passed((conc_time){p->wakes}))
 		p->wakes = INT64_MAX;

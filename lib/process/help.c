@@ -10,8 +10,8 @@
  * the next one comes soon; all that time the dispatcher looks in now and then.
  * Both waiter and worker stay awake for a moment before they sleep: base/spin.h.
  *
- * The waiter ends its own task alone; callbacks, retries, deaths, and all else
- * that may come of what it read are left to the dispatcher.
+ * The waiter ends its own task alone; callbacks, retries, deaths, log records,
+ * and all else that may come of what it read are left to the dispatcher.
  */
 #include "base/clock.h"
 #include "process/pool.h"
@@ -42,7 +42,8 @@ may_help(const struct conc__process_pool *p, const struct conc__slot *s,
     const struct conc__task *t)
 {
 	return s->state == CONC__SLOT_READY && s->out == 1 && !s->helped && !s->deaf &&
-	    p->mode == CONC__PROCESS_OPEN && t->extras == NULL && !conc__process_inside(p);
+	    s->record == NULL && p->mode == CONC__PROCESS_OPEN && t->extras == NULL &&
+	    !conc__process_inside(p);
 }
 
 /* With the lock held: take t out of those that are to end, if it is one of them. */
@@ -82,9 +83,10 @@ keep(struct conc__process_pool *p, struct conc__task *t)
 static bool
 needs_more(const struct conc__process_pool *p, const struct conc__slot *s)
 {
-	return s->out > 0 || s->state != CONC__SLOT_READY || s->buried || p->ending != NULL ||
-	    p->options.tasks_per_worker > 0 || conc__slot_unwanted(p, s) ||
-	    p->mode != CONC__PROCESS_OPEN || conc__process_waiting(p) > 0;
+	return s->out > 0 || s->state != CONC__SLOT_READY || s->buried || s->record != NULL ||
+	    p->ending != NULL || p->options.tasks_per_worker > 0 ||
+	    conc__slot_unwanted(p, s) || p->mode != CONC__PROCESS_OPEN ||
+	    conc__process_waiting(p) > 0;
 }
 
 /* With the lock held: this thread is at the pipe no more. */

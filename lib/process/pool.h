@@ -84,6 +84,7 @@ struct conc__slot {
 	int64_t silent_since;         /* its end was read then */
 	bool deaf;                    /* the report pipe is at its end, or not to be believed */
 	struct conc__reader reader;
+	const void *record;           /* a log record, last of reader, that is to be told */
 	struct conc__writer writer;
 	struct conc__inflight ring[CONC__RING]; /* by seq */
 	uint64_t sent;                /* the seq of the last order */
@@ -163,6 +164,7 @@ struct conc__process_pool {
 	bool helpers_rung;           /* and does now */
 	bool polling;                /* the dispatcher sleeps, or is about to */
 	bool rung;
+	bool told;                   /* it has let the lock go since it looked at all */
 	int64_t wakes;               /* when it looks again at the latest, conc__now() */
 	bool ended;                  /* the dispatcher has done its last */
 	bool orphan;                 /* destroyed from inside: the dispatcher frees */
@@ -299,8 +301,16 @@ void conc__slot_cancelled(struct conc__process_pool *p, struct conc__slot *s, ui
 /* A task of this priority has come: take back what was handed out in advance of a lower one. */
 void conc__preempt(struct conc__process_pool *p, int priority);
 
-/* report.c: take in what the worker reports, as far as it is there; all: surely all of that. */
+/*
+ * report.c: take in what the worker reports, as far as it is there; all: surely all of that.
+ * Who is not the dispatcher gets no further than to a log record: it stays as s->record.
+ * The dispatcher lets the lock go while it tells each, and leaves one after a number of
+ * them, so that others have their turn; it notes p->told.  While a record stands there
+ * nobody helps at s, nor gives it work.
+ */
 void conc__slot_listen(struct conc__process_pool *p, struct conc__slot *s, bool all);
+/* By the dispatcher: the worker is dead, take in all that it left. */
+void conc__slot_last_words(struct conc__process_pool *p, struct conc__slot *s);
 /* The chunk in flight, x, has run so many items of its order: take in what they left. */
 void conc__take_items(struct conc__slot *s, struct conc__inflight *x, uint64_t n, bool obeyed);
 /*

@@ -7,6 +7,7 @@
  * read.  The buffer is then empty: bytes behind a large payload are not read
  * before it is whole.
  */
+#include "base/hook.h"
 #include "base/memory.h"
 #include "base/process.h"
 #include "process/wire.h"
@@ -51,6 +52,9 @@ is_sound(const struct conc__report *head)
 	case CONC__REPORT_RESULT:
 	case CONC__REPORT_ROOM:
 		return true;
+	case CONC__REPORT_LOG:
+		return head->size > sizeof(struct conc__logged) &&
+		    head->size <= sizeof(struct conc__logged) + CONC__LOG_MESSAGE;
 	case CONC__REPORT_INIT_FAILED:
 	case CONC__REPORT_FAILURE:
 	case CONC__REPORT_ITEM_FAILURE:

@@ -4,10 +4,14 @@
  * believed that does not fit what they were told.
  */
 #include "base/clock.h"
+#include "base/hook.h"
 #include "base/memory.h"
+#include "base/self.h"
 #include "exec/chunk.h"
 #include "process/pool.h"
 #include <string.h>
+
+enum { TOLD = 64 }; /* so many log records of a worker, then the others have their turn */
 
 bool
 conc__process_take_out(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
@@ -324,24 +328,65 @@ understood(struct conc__process_pool *p, struct conc__slot *s, const void *paylo
 	return returned(p, s, payload);
 }
 
+/*
+ * Hand out the log record that stands first in s.  The lock is let go meanwhile: the program's
+ * handler may do what callbacks may.  The record stays where it is until then: only
+ * we read there, and only we end a slot.  false: nonsense.
+ */
+static bool
+tell(struct conc__process_pool *p, struct conc__slot *s)
+{
+	struct conc__self *self = conc__self();
+	conc_log_record record;
+	bool sound = conc__record_read(s->record, s->reader.head.size, &record);
+
+	if (sound) {
+		conc__mutex_unlock(&p->lock);
+		self->callbacks++;
+		conc__log_record(&record);
+		self->callbacks--;
+		conc__mutex_lock(&p->lock);
+		p->told = true;
+	}
+	s->record = NULL;
+	return sound;
+}
+
 void
 conc__slot_listen(struct conc__process_pool *p, struct conc__slot *s, bool all)
 {
-	int fd = s->fds[CONC__REPORTS_READ];
+	bool dispatcher = conc__self()->executor == p;
+	int fd = s->fds[CONC__REPORTS_READ], told = 0, rc = 1;
 	const void *payload;
-	int rc;
 
 	while (!s->deaf && fd >= 0) {
-		rc = all ? conc__reader_drain(&s->reader, fd, &payload)
-			 : conc__reader_next(&s->reader, fd, &payload);
-		if (rc == -EAGAIN)
-			return;
-		if (rc == 1 && understood(p, s, payload))
-			continue;
+		if (s->record != NULL) {
+			if (!dispatcher || told++ == TOLD)
+				return;
+			if (tell(p, s))
+				continue;
+		} else {
+			rc = all ? conc__reader_drain(&s->reader, fd, &payload)
+				 : conc__reader_next(&s->reader, fd, &payload);
+			if (rc == -EAGAIN)
+				return;
+			if (rc == 1 && s->reader.head.type == CONC__REPORT_LOG)
+				s->record = payload;
+			if (rc == 1 && (s->record != NULL || understood(p, s, payload)))
+				continue;
+		}
 		s->deaf = true;
 		if (rc != -EPIPE)
 			conc__slot_kill(p, s, CONC__REASON_CORRUPT);
 		else
 			s->silent_since = conc__now(); /* it ends, or has closed the pipe */
 	}
+}
+
+void
+conc__slot_last_words(struct conc__process_pool *p, struct conc__slot *s)
+{
+	do
+		conc__slot_listen(p, s, true);
+	while (s->record != NULL);
 }

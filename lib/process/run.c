@@ -49,25 +49,9 @@ conc__run_guarded(const struct conc__runner *r, int (*call)(void *arg), void *ar
 {
 	int rc = conc__guard(call, leave, arg);
 
-	if (conc__forked(r->generation)) /* its child has come back here */
+	if (conc__forked(r->outlet.generation)) /* its child has come back here */
 		conc__process_exit(0);
 	conc__stdio_flush();
-	return rc;
-}
-
-int
-conc__report_failure(int fd, const struct conc__report *report, conc_exception *e)
-{
-	struct conc__report r = *report;
-	size_t size;
-	void *packed = conc__exception_pack(e, &size);
-	int rc;
-
-	if (packed != NULL)
-		r.size = size;
-	rc = conc__report_write(fd, &r, packed);
-	conc__free(packed);
-	conc_exception_release(e);
 	return rc;
 }
 
@@ -161,7 +145,7 @@ run_task(struct run *run, const void *arg, void *room, int64_t began)
 	e = judge(run, &report.code, now);
 	if (e != NULL) {
 		report.type = CONC__REPORT_FAILURE;
-		rc = conc__report_failure(run->runner->reports, &report, e);
+		rc = conc__outlet_failure(&run->runner->outlet, &report, e);
 	} else {
 		if (report.code != 0) {
 			report.type = CONC__REPORT_CANCELLED;
@@ -176,10 +160,10 @@ run_task(struct run *run, const void *arg, void *room, int64_t began)
 			payload = room;
 		}
 		if (report.size > CONC__WRITER_SIZE && !run->runner->wide) {
-			conc__pipe_widen(run->runner->reports);
+			conc__pipe_widen(run->runner->outlet.fd);
 			run->runner->wide = true;
 		}
-		rc = conc__report_write(run->runner->reports, &report, payload);
+		rc = conc__outlet_report(&run->runner->outlet, &report, payload);
 	}
 	conc__free(frame->room);
 	return rc;
@@ -230,7 +214,7 @@ item_failed(struct chunk *c, int code)
 		return false;
 	}
 	failed.code = code;
-	c->rc = conc__report_failure(c->run.runner->reports, &failed, e);
+	c->rc = conc__outlet_failure(&c->run.runner->outlet, &failed, e);
 	conc_clear();
 	if (code == CONC_ETIMELIMIT && (o->flags & CONC__STOP_ON_LATE))
 		return false; /* it may be to run again, later */
@@ -270,7 +254,7 @@ run_items(void *arg)
 		if (code == 0)
 			code = run->fn(o->arg_size > 0 ? c->args + i * o->arg_size : NULL,
 			    o->result_size > 0 ? result : NULL);
-		if (conc__forked(run->runner->generation))
+		if (conc__forked(run->runner->outlet.generation))
 			conc__process_exit(0); /* its child has come back here */
 		if (code != 0)
 			on = item_failed(c, code);
@@ -300,7 +284,7 @@ run_chunk(struct run *run, const unsigned char *args, int64_t began)
 	(void)conc__run_guarded(run->runner, run_items, &c);
 	self->frame = NULL;
 	c.done.ran = conc__now() - began;
-	return c.rc != 0 ? c.rc : conc__report_write(run->runner->reports, &c.done, NULL);
+	return c.rc != 0 ? c.rc : conc__outlet_report(&run->runner->outlet, &c.done, NULL);
 }
 
 /* Is the order ours? */

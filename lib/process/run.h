@@ -5,7 +5,7 @@
 /*
  * How a worker process runs an order.
  */
-#include "process/wire.h"
+#include "process/outlet.h"
 #include "process/worker.h"
 #include <stddef.h>
 
@@ -21,9 +21,8 @@ void *conc__block_fit(struct conc__block *b, size_t size);
 struct conc__runner {
 	const struct conc__zygote_plan *plan;
 	struct conc__page *page; /* this worker's */
-	int reports;             /* its end of the report pipe */
+	struct conc__outlet outlet; /* its end of the report pipe */
 	bool wide;               /* the report pipe has been widened, or must not be */
-	uint32_t generation;     /* of forks: not a child that a task has forked */
 	struct conc__block room; /* for a large result, and */
 	_Alignas(max_align_t) unsigned char small[1024]; /* for a small one */
 };
@@ -42,8 +41,5 @@ int conc__order_run(struct conc__runner *r, const struct conc__order *o, const v
  * ends the process, and so does a child that it forked and that returns here.
  */
 int conc__run_guarded(const struct conc__runner *r, int (*call)(void *arg), void *arg);
-
-/* Report a failure: e is taken. */
-int conc__report_failure(int fd, const struct conc__report *report, conc_exception *e);
 
 #endif

@@ -157,6 +157,7 @@ conc__slot_close(struct conc__slot *s)
 		s->fds[i] = -1;
 	}
 	conc__reader_fini(&s->reader);
+	s->record = NULL;
 	conc__writer_fini(&s->writer);
 	conc_exception_release(s->init_failure);
 	s->init_failure = NULL;
@@ -363,7 +364,7 @@ conc__slot_bury(struct conc__process_pool *p, struct conc__slot *s,
 	conc__writer_fini(&s->writer);
 	/* First: if its zygote is gone it may live for a moment yet, and begin what it can. */
 	conc__slot_take_back(p, s);
-	conc__slot_listen(p, s, true);
+	conc__slot_last_words(p, s);
 	early = early && s->state != CONC__SLOT_READY; /* it may have been READY for a moment */
 	/* What it had not begun is back, or a canceller has it; what is left it died of. */
 	for (seq = s->oldest; seq <= s->sent; seq++)

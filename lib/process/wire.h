@@ -7,14 +7,17 @@
  *
  * Both ends are the same program on the same machine, so heads are plain
  * structs.  A head is followed by its payload of size bytes.  One writer and
- * one reader a pipe; nothing depends on what a pipe holds.
+ * one reader a pipe; nothing depends on what a pipe holds.  (Several threads of a
+ * worker may write reports: process/outlet.h keeps them apart.)
  *
  * The host never blocks in a pipe: it keeps what has not gone out (conc__writer)
  * and what has not come in whole (conc__reader).  A worker blocks in both
  * (conc__read_whole, conc__write_whole).
  */
 #include "base/raise.h"
+#include "base/thread.h"
 #include <conc/error.h>
+#include <conc/log.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,13 +56,14 @@ enum conc__report_type {
 	CONC__REPORT_ITEM_FAILURE, /* code, item; payload: the exception; a DONE follows */
 	CONC__REPORT_DONE,         /* a chunk; item: how many items ran, as in page->done;
 	                              code -ECANCELED: asked to stop, and the last one did so */
+	CONC__REPORT_LOG,          /* of no order, at any time; payload: a log record */
 	CONC__REPORT_TYPES,
 };
 
 struct conc__report {
 	uint32_t type;
 	int32_t code;  /* 0 unless said */
-	uint64_t seq;  /* of the order; 0 for READY and INIT_FAILED */
+	uint64_t seq;  /* of the order; 0 for READY, INIT_FAILED and LOG */
 	uint64_t item; /* 0 unless said */
 	int64_t ran;   /* nanoseconds that the task or chunk ran, at most CONC__LONGEST_RUN */
 	uint64_t size; /* payload */
@@ -173,6 +177,22 @@ int conc__write_whole(int fd, const void *p, size_t size);
 
 /* A head and its payload, in as few writes as it takes. */
 int conc__report_write(int fd, const struct conc__report *r, const void *payload);
+
+/* The payload of a LOG: this, then the message with a closing zero. */
+struct conc__logged {
+	int64_t time;
+	int32_t level;
+	int32_t pid;     /* of the process that wrote it: the worker, or one below it */
+	int32_t worker;  /* the record's */
+	uint32_t length; /* of the message, without its zero */
+	char thread[CONC__NAME];
+};
+
+/* A LOG report of this record, whose message is cut at CONC__LOG_MESSAGE - 1 bytes. */
+int conc__record_write(int fd, const conc_log_record *record);
+
+/* And back; its strings lie in the payload.  false: the bytes are nonsense. */
+bool conc__record_read(const void *payload, size_t size, conc_log_record *record);
 
 /*
  * An exception and its causes as bytes.  *size: how many.  NULL: no memory.

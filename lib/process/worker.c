@@ -162,10 +162,10 @@ start(struct conc__runner *r, int rc)
 	else
 		conc_raise_at(rc, NULL, NULL, 0, NULL, "a worker process cannot be set up");
 	if (rc == 0)
-		return conc__report_write(r->reports, &report, NULL);
+		return conc__outlet_report(&r->outlet, &report, NULL);
 	report.type = CONC__REPORT_INIT_FAILED;
 	report.code = rc;
-	(void)conc__report_failure(r->reports, &report, conc__exception_adopt(rc, NULL));
+	(void)conc__outlet_failure(&r->outlet, &report, conc__exception_adopt(rc, NULL));
 	return rc;
 }
 
@@ -176,7 +176,7 @@ conc__worker_main(void *arg)
 	const struct conc__zygote_plan *plan = s->plan;
 	struct conc__runner r = {.plan = plan,
 	    .page = &plan->pages[s->slot],
-	    .reports = s->reports,
+	    .outlet = {.fd = s->reports, .slot = s->slot},
 	    .wide = plan->pipe_size != 0};
 	struct inlet in = {.fd = s->orders, .page = r.page};
 	struct conc__self *self = conc__self();
@@ -188,7 +188,9 @@ conc__worker_main(void *arg)
 	if (rc == -ESRCH)
 		return 1;
 	if (rc == 0)
-		rc = conc__generation(&r.generation);
+		rc = conc__generation(&r.outlet.generation);
+	if (rc == 0)
+		conc__outlet_open(&r.outlet);
 	*self = (struct conc__self){.executor = plan, .index = s->slot};
 	conc__spin_init(&in.spin, s->slot);
 	in.buf = conc__malloc(SIZE);
@@ -208,5 +210,7 @@ conc__worker_main(void *arg)
 	conc__free(in.large.p);
 	conc__free(in.buf);
 	conc_clear();
-	return rc != 0;
+	/* Threads that tasks have left use r as long as there are any: so it must stay. */
+	conc__outlet_shut(&r.outlet);
+	conc__process_exit(rc != 0);
 }

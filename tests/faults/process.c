@@ -223,6 +223,56 @@ resizes(void)
 	close_pool();
 }
 
+/* Each comes once, in order; between the long ones is text that would tell if one was torn. */
+static void
+hear(const conc_log_record *record, void *user)
+{
+	int n, i, skip;
+
+	must(user == &books && sscanf(record->message, "task %d record %d %n", &n, &i, &skip) == 2);
+	must(n >= 0 && n < RUNS && i == atomic_fetch_add(&books.heard[n], 1));
+	must(strspn(record->message + skip, "-") == strlen(record->message + skip));
+}
+
+static int
+log_task(const void *arg, void *result)
+{
+	int n = *(const int *)arg;
+	static char text[6000];
+
+	memset(text, '-', sizeof text - 1);
+	for (int i = 0; i < 4; i++) {
+		conc_log(CONC_LOG_WARNING, "task %d record %d %s", n, i,
+		    i % 2 ? text : text + sizeof text - 1);
+		atomic_fetch_add(&shared->logged[n], 1);
+	}
+	return n % 3 == 2 ? raise(SIGKILL) : echo_task(arg, result);
+}
+
+/* Who dies loses no record; and what the host wants costs none. */
+static void
+records(void)
+{
+	struct given g[6];
+
+	conc_set_log(hear, &books, CONC_LOG_WARNING);
+	if (open_pool(CONC_PROCESS_POOL(.workers = WORKERS))) {
+		for (int i = 0; i < 6; i++)
+			g[i] = give(log_task, sizeof(int));
+		for (int i = 0; i < 6; i++) {
+			int n = g[i].number, heard;
+
+			(void)take(g[i], n % 3 == 2 ? CONC_ECRASHED : 0);
+			heard = atomic_load(&books.heard[n]);
+			must(heard >= atomic_load(&shared->logged[n]));
+			must(heard <= atomic_load(&shared->logged[n]) + kills());
+		}
+		conc_set_log(NULL, NULL, CONC_LOG_NONE);
+		close_pool();
+	}
+	conc_set_log(NULL, NULL, CONC_LOG_NONE);
+}
+
 static void
 crashes(void)
 {
@@ -406,7 +456,7 @@ main(void)
 {
 	static const struct scenario scenarios[] = {SCENARIO(tasks), SCENARIO(maps),
 	    SCENARIO(outlives_its_zygote), SCENARIO(resizes), SCENARIO(crashes),
-	    SCENARIO(stops), SCENARIO(shuts_down), SCENARIO(breaks)};
+	    SCENARIO(stops), SCENARIO(shuts_down), SCENARIO(breaks), SCENARIO(records)};
 	const char *every = getenv("EVERY");
 
 	fixture_setup();

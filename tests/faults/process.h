@@ -27,6 +27,7 @@ enum { WORKERS = 2, RUNS = 64, LARGE = 100000 };
 static struct shared {
 	atomic_int runs[RUNS]; /* of each task, by number */
 	atomic_int again;      /* runs of those that may run again */
+	atomic_int logged[RUNS]; /* records of each task that have been written */
 	atomic_int leaks;
 } *shared;
 
@@ -38,6 +39,7 @@ static struct {
 	int leash[2];       /* a pipe: each process of the pool holds its end */
 	int accepted;
 	atomic_int cleaned; /* on the dispatcher, or by who cancels */
+	atomic_int heard[RUNS]; /* of the records of each task */
 } books;
 
 static inline void

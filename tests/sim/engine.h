@@ -216,6 +216,7 @@ struct sim_process {
 	unsigned threads;
 	int (*entry)(void *arg);
 	void *arg;
+	struct conc__log_sink *sink;
 	struct sim_file *fd[SIM_FDS];
 };
 

@@ -5,6 +5,7 @@
  * address space is everybody's; sim.h says what that means.
  */
 #include "engine.h"
+#include "base/hook.h"
 #include "base/memory.h"
 #include "base/process.h"
 #include "base/thread.h"
@@ -282,6 +283,18 @@ conc__process_settle(const struct conc__process_rules *r)
 	if (r->name)
 		snprintf(sim.current->name, sizeof(sim.current->name), "%s", r->name);
 	return 0;
+}
+
+void
+conc__log_divert(struct conc__log_sink *sink)
+{
+	sim.current->process->sink = sink;
+}
+
+struct conc__log_sink *
+conc__log_sink(void)
+{
+	return sim.current ? sim.current->process->sink : NULL;
 }
 
 int
