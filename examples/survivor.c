@@ -7,8 +7,8 @@
  * Between honest tasks stand some that dereference a wild pointer, abort, wait
  * or compute for ever, eat memory, call exit, are killed, or simply fail.  Each
  * costs itself and nothing else: the program prints what became of every task,
- * and ends with the count of those done.  The exit status is 0 if each ended
- * as it had to.
+ * and ends with the count of those done.  One warns of its end by the log, which
+ * goes to standard error.  The exit status is 0 if each ended as it had to.
  */
 #include <conc/conc.h>
 #include <getopt.h>
@@ -134,8 +134,12 @@ fail(const void *arg, void *result)
 static int
 flaky(const void *arg, void *result)
 {
-	if (begun[*(const int *)arg]++ == 0)
+	if (begun[*(const int *)arg]++ == 0) {
+		/* It arrives, though the worker is gone in a moment. */
+		conc_log(CONC_LOG_WARNING, "flaky: this run of round %d will crash",
+		    *(const int *)arg);
 		abort();
+	}
 	return square(arg, result);
 }
 
