@@ -16,6 +16,7 @@ static struct {
 	int after[MOST];   /* and that it had logged */
 	int heard[MOST];   /* what has come of them */
 	int heard_in[MOST], threads_in[MOST]; /* of its second thread: likewise */
+	bool telling; /* one of them is being told, or was */
 	bool over;
 } book;
 
@@ -29,6 +30,7 @@ hear(const conc_log_record *record, void *user)
 	int n, i;
 
 	sim_assert(user == &book);
+	book.telling = true;
 	sim_pause(); /* as long as it pleases */
 	sim_assert(record->level == CONC_LOG_INFO && record->pid > 0 && record->worker >= 0);
 	sim_assert(strncmp(record->thread, "sim-", 4) == 0 || record->message[0] == 'T');
@@ -211,24 +213,59 @@ SIM_SCENARIO(processes_log_in_threads)
 	close_pool(pool);
 }
 
-/* The pool's lock is free while a record is told: what is asked for then is not forgotten. */
+struct wish {
+	conc_future *f;
+	int rc;
+};
+
+static void
+kill_while_telling(void *arg)
+{
+	struct wish *w = arg;
+
+	while (!book.telling && !troubled())
+		sim_pause();
+	if (w->f != NULL)
+		(void)conc_future_kill(w->f);
+	w->rc = outcome(w->f, 0);
+	book.over = true;
+}
+
+/*
+ * The pool's lock is free while a record is told, which a waiter has come upon: what is
+ * asked for in that time is not forgotten.
+ */
 SIM_SCENARIO(processes_log_is_asked_meanwhile)
 {
 	conc_executor *pool = open_pool(CONC_PROCESS_POOL(.workers = 2));
-	conc_future *f[2];
-	int rc;
+	struct sim_thread *t;
+	struct wish w;
+	conc_future *f;
 
 	if (pool == NULL)
 		return;
-	f[0] = say(pool, 0, 0, NEVER);
-	f[1] = say(pool, 1, 2, 0);
-	while (book.heard[1] == 0 && !troubled() && sim_random(8) > 0)
+	w.f = say(pool, 0, 0, NEVER);
+	f = say(pool, 1, 1, HOLDS);
+	t = sim_go(kill_while_telling, &w);
+	sim_assert(outcome(f, 1) == 0 || troubled());
+	sim_join(t);
+	sim_assert(w.rc == -ECANCELED || troubled());
+	close_pool(pool);
+}
+
+/* Many at once: the others have their turn, then the rest is told, though nothing else comes. */
+SIM_SCENARIO(processes_log_many)
+{
+	conc_executor *pool = open_pool(CONC_PROCESS_POOL(.workers = 1));
+	conc_future *f;
+
+	if (pool == NULL)
+		return;
+	f = say(pool, 0, 200, HOLDS);
+	while (book.heard[0] < 200 && !troubled())
 		sim_pause();
-	if (f[0] != NULL)
-		(void)conc_future_kill(f[0]);
-	rc = outcome(f[0], 0);
-	sim_assert(rc == -ECANCELED || troubled());
-	sim_assert(outcome(f[1], 1) == 0 || troubled());
+	book.over = true;
+	sim_assert(outcome(f, 0) == 0 || troubled());
 	close_pool(pool);
 }
 
