@@ -39,8 +39,8 @@ has_room(const struct conc__process_pool *p, struct conc__slot *s, int most)
 	int limit = p->options.tasks_per_worker;
 
 	if (s->state != CONC__SLOT_READY || s->deaf || s->record != NULL ||
-	    conc__slot_unwanted(p, s) ||
-	    s->out >= most || (s->out > 0 && s->out >= credit(s)) ||
+	    conc__slot_unwanted(p, s) || s->out >= most ||
+	    (s->out > 0 && s->out >= credit(s)) ||
 	    (limit > 0 && s->tasks >= limit) || s->writer.left > 0)
 		return false;
 	while (s->oldest <= s->sent && s->ring[s->oldest % CONC__RING].task == NULL)
