@@ -442,6 +442,33 @@ START_TEST(an_idle_pool_uses_no_cpu)
 }
 END_TEST
 
+static void
+use_without_stdio(void)
+{
+	conc_executor *pool;
+
+	for (int fd = 0; fd <= 2; fd++)
+		close(fd);
+	pool = PROCESSES(.workers = 1);
+	for (int i = 0; i < 3; i++) {
+		if (finish(SUBMIT(pool, .fn = nothing_task)) != 0)
+			_exit(1);
+		conc_log(CONC_LOG_WARNING, "written where standard error was");
+		for (int fd = 0; fd <= 2; fd++)
+			if (fcntl(fd, F_GETFD) != -1)
+				_exit(2);
+	}
+	conc_executor_destroy(pool);
+	_exit(0);
+}
+
+/* A host that has closed its standard streams does not write into the pool's descriptors. */
+START_TEST(a_host_without_standard_streams)
+{
+	ck_assert_int_eq(run_in_child(use_without_stdio), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -459,6 +486,7 @@ main(void)
 	tcase_add_loop_test(files, standard_input_is_empty, 0, 2);
 	tcase_add_test(files, descriptors_close_on_exec);
 	tcase_add_loop_test(files, close_fds_and_keep_fds, 0, 5);
+	tcase_add_test(files, a_host_without_standard_streams);
 	tcase_add_test(rest, made_beside_busy_threads);
 	tcase_add_test(rest, nothing_is_left_behind);
 	tcase_add_test(rest, an_idle_pool_uses_no_cpu);

@@ -18,7 +18,7 @@ conc__bell(void)
 {
 	int fd = conc__fault() ? (errno = EMFILE, -1) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-	return fd >= 0 ? fd : -errno;
+	return fd >= 0 ? conc__beyond_stdio(fd) : -errno;
 }
 
 void
@@ -71,7 +71,7 @@ conc__bell(void)
 		close(fd);
 		fd = -1;
 	}
-	return fd >= 0 ? fd : -rc;
+	return fd >= 0 ? conc__beyond_stdio(fd) : -rc;
 }
 
 void

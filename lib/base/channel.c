@@ -41,9 +41,14 @@ conc__channel(int ends[2])
 	close_on_exec(fds[0]);
 	close_on_exec(fds[1]);
 #endif
-	ends[0] = fds[0];
-	ends[1] = fds[1];
-	return 0;
+	ends[0] = conc__beyond_stdio(fds[0]);
+	ends[1] = conc__beyond_stdio(fds[1]);
+	if (ends[0] >= 0 && ends[1] >= 0)
+		return 0;
+	for (int i = 0; i < 2; i++)
+		if (ends[i] >= 0)
+			(void)close(ends[i]);
+	return -EMFILE;
 }
 
 int
@@ -94,9 +99,10 @@ take_descriptors(struct msghdr *m, int *fds, size_t most)
 #ifdef __APPLE__
 		close_on_exec(fd);
 #endif
-		if (n < most)
+		fd = conc__beyond_stdio(fd);
+		if (n < most && fd >= 0)
 			fds[n++] = fd;
-		else
+		else if (fd >= 0)
 			(void)close(fd);
 	}
 	return n;

@@ -15,6 +15,18 @@
 #include <unistd.h>
 
 int
+conc__beyond_stdio(int fd)
+{
+	int copy;
+
+	if (fd < 0 || fd > 2)
+		return fd;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	(void)close(fd);
+	return copy >= 0 ? copy : -EMFILE;
+}
+
+int
 conc__pipe(int ends[2])
 {
 	int fds[2];

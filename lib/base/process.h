@@ -156,6 +156,13 @@ void conc__process_barrier(void);
 void *conc__shared_map(size_t size);
 void conc__shared_unmap(void *p, size_t size);
 
+/*
+ * fd, new and close-on-exec, or in its place a copy beyond 2: a host that has closed its
+ * standard streams, and writes to them all the same, shall not meet one of ours.  A
+ * negative fd stays what it is.  -EMFILE: it is closed.
+ */
+int conc__beyond_stdio(int fd);
+
 /* A pipe: what is written to ends[1] is read from ends[0].  -EMFILE, -ENFILE, -ENOMEM. */
 int conc__pipe(int ends[2]);
 
