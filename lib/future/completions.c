@@ -9,6 +9,7 @@
  */
 #include "base/clock.h"
 #include "base/fork.h"
+#include "base/futex.h"
 #include "base/lock.h"
 #include "base/memory.h"
 #include "base/process.h"
@@ -27,12 +28,16 @@ struct entry {
 
 struct conc_completions {
 	struct conc__mutex lock;
-	/* an entry became ready, was added, or the last one left */
-	struct conc__condition changed;
+	/*
+	 * Counts up, under the lock, when an entry became ready, was added, or the last one
+	 * left.  Those who sleep on it are woken when the lock has been let go, so that they
+	 * do not run into it; the set may be gone by then, but only its address is used.
+	 */
+	conc__atomic_u32 changes;
 	struct entry *awaited;          /* doubly linked, in no order */
 	struct entry *ready, **tail;    /* singly linked, in the order of their ends */
 	uint32_t generation;
-	unsigned waiting; /* threads inside conc__condition_wait */
+	unsigned waiting; /* threads that sleep, or are about to */
 	int bell;         /* rings while something is ready; -1: not asked for yet */
 };
 
@@ -51,8 +56,7 @@ conc_completions_create(conc_completions **c)
 	new->bell = -1;
 	rc = conc__generation(&new->generation);
 	if (rc == 0)
-		rc = conc__monitor_init(
-		    &new->lock, CONC__RANK_COMPLETIONS, &new->changed, NULL);
+		rc = conc__mutex_init(&new->lock, CONC__RANK_COMPLETIONS);
 	if (rc != 0)
 		conc__free(new);
 	else
@@ -81,6 +85,20 @@ make_ready(conc_completions *c, struct entry *e)
 	c->tail = &e->next;
 }
 
+/* With the lock held, which is let go: wake so many of those who wait. */
+static void
+unlock_and_wake(conc_completions *c, int n)
+{
+	bool wake = n > 0 && c->waiting > 0;
+
+	/* relaxed: under the lock; the sleepers' futex compares it */
+	if (wake)
+		conc__store_relaxed(&c->changes, conc__load_relaxed(&c->changes) + 1);
+	conc__mutex_unlock(&c->lock);
+	if (wake)
+		conc__futex_wake(&c->changes, n);
+}
+
 /* e's future has ended: its place is among the ready ones. */
 static void
 fire(struct conc__watcher *w, conc_future *f)
@@ -90,16 +108,14 @@ fire(struct conc__watcher *w, conc_future *f)
 
 	conc__mutex_lock(&c->lock);
 	if (!conc__future_ended(f)) { /* it was put back: perhaps who waits is to run it */
-		conc__condition_broadcast(&c->changed);
-		conc__mutex_unlock(&c->lock);
+		unlock_and_wake(c, INT32_MAX);
 		return;
 	}
 	remove_awaited(c, e);
 	make_ready(c, e);
 	if (c->bell >= 0)
 		conc__bell_ring(c->bell);
-	conc__condition_signal(&c->changed);
-	conc__mutex_unlock(&c->lock);
+	unlock_and_wake(c, 1);
 }
 
 int
@@ -130,14 +146,15 @@ conc_completions_add(conc_completions *c, conc_future *f, void *user)
 	}
 	conc__mutex_lock(&c->lock);
 	/* A worker that waits may now have something to run itself. */
-	if (c->waiting > 0)
-		conc__condition_broadcast(&c->changed);
-	conc__mutex_unlock(&c->lock);
+	unlock_and_wake(c, INT32_MAX);
 	return 0;
 }
 
-/* With the lock held: hand the first ready entry over. */
-static void
+/*
+ * With the lock held: hand the first ready entry over.  Return how many to wake: who waits
+ * on for nothing is to know.
+ */
+static int
 take(conc_completions *c, conc_future **f, void **user)
 {
 	struct entry *e = c->ready;
@@ -147,13 +164,26 @@ take(conc_completions *c, conc_future **f, void **user)
 		c->tail = &c->ready;
 		if (c->bell >= 0)
 			conc__bell_hush(c->bell);
-		if (c->awaited == NULL) /* who waits on waits for nothing: -ENOENT */
-			conc__condition_broadcast(&c->changed);
 	}
 	*f = e->future;
 	if (user != NULL)
 		*user = e->user;
 	conc__free(e);
+	return c->ready == NULL && c->awaited == NULL ? INT32_MAX : 0;
+}
+
+/* With the lock held, let go meanwhile: sleep until something has changed, or until then. */
+static void
+sleep_until(conc_completions *c, conc_time until)
+{
+	uint32_t before = conc__load_relaxed(&c->changes); /* relaxed: under the lock */
+
+	c->waiting++;
+	conc__mutex_unlock(&c->lock);
+	/* woken by fire(), by an add, and by whoever takes the last one */
+	(void)conc__futex_wait(&c->changes, before, until);
+	conc__mutex_lock(&c->lock);
+	c->waiting--;
 }
 
 /* A claim, which the task may leave by pthread_exit. */
@@ -236,10 +266,7 @@ await_ready(conc_completions *c, conc_time deadline, conc_time latest)
 		until = latest;
 		for (const struct entry *e = c->awaited; e != NULL; e = e->next)
 			until = conc__future_look_at(e->future, deadline, until);
-		c->waiting++;
-		/* woken by fire(), by an add, and by whoever takes the last one */
-		(void)conc__condition_wait(&c->changed, &c->lock, until);
-		c->waiting--;
+		sleep_until(c, until);
 	}
 	return 0;
 }
@@ -254,7 +281,7 @@ int
 conc__completions_next(
     conc_completions *c, conc_future **f, void **user, conc_time deadline, conc_time until)
 {
-	int rc;
+	int rc, wake = 0;
 
 	if (c == NULL || f == NULL)
 		return -EINVAL;
@@ -263,8 +290,8 @@ conc__completions_next(
 	conc__mutex_lock(&c->lock);
 	rc = await_ready(c, deadline, until);
 	if (rc == 0)
-		take(c, f, user);
-	conc__mutex_unlock(&c->lock);
+		wake = take(c, f, user);
+	unlock_and_wake(c, wake);
 	return rc;
 }
 
@@ -341,7 +368,7 @@ conc_completions_destroy(conc_completions *c)
 	} else {
 		unlink_awaited(c);
 		free_entries(c->ready);
-		conc__monitor_destroy(&c->lock, &c->changed, NULL);
+		conc__mutex_destroy(&c->lock);
 	}
 	if (c->bell >= 0)
 		(void)conc__close(c->bell);
