@@ -46,9 +46,10 @@ conc__future_win(conc_future *f, uint32_t to)
  * Whoever wins f needs the engine's lock to go on, which we hold: so f stays.
  */
 static void
-nudge(conc_future *f)
+nudge(conc_future *f, uint32_t state)
 {
-	conc__futex_wake(&f->state, INT32_MAX);
+	if (state & CONC__SLEPT)
+		conc__futex_wake(&f->state, INT32_MAX);
 	conc__lock_acquire(&f->lock, CONC__RANK_FUTURE);
 	for (struct conc__watcher *w = f->watchers; w != NULL; w = w->next)
 		w->fire(w, f);
@@ -79,7 +80,7 @@ conc__future_put_back_held(conc_future *f, uint32_t to)
 	if (f->source->revoke != NULL)
 		conc__lock_release(&f->lock, CONC__RANK_FUTURE);
 	if (!refused && (state & CONC__WAITED))
-		nudge(f);
+		nudge(f, state);
 	return !refused;
 }
 
@@ -121,7 +122,7 @@ mark(conc_future *f, uint32_t flag)
 	/* acquire: pairs with conc__future_end, as in conc__future_phase */
 	uint32_t state = conc__load_acquire(&f->state);
 
-	while ((state & CONC__PHASE) < CONC__DONE && !(state & flag)) {
+	while ((state & CONC__PHASE) < CONC__DONE && (state & flag) != flag) {
 		/*
 		 * pairs with the swap in conc__future_end: either it sees the flag, or we
 		 * see the end
@@ -136,6 +137,12 @@ bool
 conc__future_watch(conc_future *f)
 {
 	return (mark(f, CONC__WAITED) & CONC__PHASE) < CONC__DONE;
+}
+
+bool
+conc__future_sleep(conc_future *f)
+{
+	return (mark(f, CONC__WAITED | CONC__SLEPT) & CONC__PHASE) < CONC__DONE;
 }
 
 bool
@@ -181,12 +188,13 @@ conc__future_unlink(conc_future *f, struct conc__watcher *w)
 
 /* f has ended, and WAITED was set before: wake waiters, then run the callbacks there were. */
 static void
-wake(conc_future *f)
+wake(conc_future *f, uint32_t state)
 {
 	struct conc__watcher *w;
 	bool fire;
 
-	conc__futex_wake(&f->state, INT32_MAX);
+	if (state & CONC__SLEPT)
+		conc__futex_wake(&f->state, INT32_MAX);
 	conc__lock_acquire(&f->lock, CONC__RANK_FUTURE);
 	while ((w = f->watchers) != NULL) {
 		take_off(w);
@@ -241,7 +249,7 @@ conc__future_end_held(conc_future *f, uint32_t phase, conc_exception *e)
 		conc__lock_release(&f->lock, CONC__RANK_FUTURE);
 	}
 	if (state & CONC__WAITED) /* else nobody waits: no lock, no system call */
-		wake(f);
+		wake(f, state);
 	/*
 	 * relaxed: if the program drops its last reference only now, conc__future_leave
 	 * tells

@@ -30,6 +30,7 @@
  *	        May be set although the sleeper has left again.
  *	ASKED   it runs and was asked to stop.
  *	LOOKED  its failure was looked at, or told to the hook: set once.
+ *	SLEPT   of those of WAITED somebody sleeps on the word.
  *
  * What another process runs can be revoked, as long as that has not begun.  A
  * future whose source has revoke ends, and is put back, only under its own
@@ -55,6 +56,7 @@ enum {
 	CONC__WAITED = 8,
 	CONC__ASKED = 16,
 	CONC__LOOKED = 32,
+	CONC__SLEPT = 64,
 };
 
 /* The weight of a program's reference in the count. */
@@ -199,6 +201,7 @@ conc__future_forked(const conc_future *f)
  * will wake the word and look at the lists, under the lock.
  */
 bool conc__future_watch(conc_future *f);
+bool conc__future_sleep(conc_future *f); /* and SLEPT, by who is about to sleep on the word */
 
 /* Put w on f's list; false, and not on it: f has ended.  Take it off, if it still is on it. */
 bool conc__future_link(conc_future *f, struct conc__watcher *w);

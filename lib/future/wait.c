@@ -84,7 +84,7 @@ conc_future_wait(conc_future *f, conc_time deadline)
 			if (conc__future_ended(f))
 				return 0;
 		}
-		if (!conc__future_watch(f))
+		if (!conc__future_sleep(f))
 			continue;
 		/* relaxed: the futex compares it again, the loop acquires */
 		state = conc__load_relaxed(&f->state);

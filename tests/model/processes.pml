@@ -456,7 +456,7 @@ again:
 		feed();
 		if
 		:: OVER && slot[0] == FREE && slot[1] == FREE ->
-			/* dispatcher.c: finished */
+			/* shutdown.c: conc__process_finished */
 			finished = true;
 			tell(QUIT, 0);
 			goto done
