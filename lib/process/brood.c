@@ -58,8 +58,10 @@ conc__brood_create(struct conc__brood **made, const struct conc__process_pool *p
 void
 conc__brood_destroy(struct conc__brood *b)
 {
+	/* To write to the others would copy pages that were shared with the zygote. */
 	for (int i = 0; b->slots != NULL && i < b->n; i++)
-		conc__slot_close(&b->slots[i]);
+		if (b->slots[i].state != CONC__SLOT_FREE)
+			conc__slot_close(&b->slots[i]);
 	if (b->zygote.control >= 0)
 		conc__zygote_end(&b->zygote);
 	conc__objects_free(b->objects);
