@@ -92,7 +92,7 @@ $B/sim/%.o: $S%.c $(remake)
 $(static): $(objects)
 	$(call say,AR) rm -f $@; $(AR) rcs $@ $^
 $(shared): $(objects) $Slib/libconc.map
-	$(call say,LD) $(ld) -shared -o $@ $(objects) -Wl,-soname,$(@F) -Wl,-z,nodelete \
+	$(call say,LD) $(ld) -shared -o $@ $(objects) -Wl,-soname,$(@F) -Wl,-z,nodelete,-z,now \
 	  -Wl,--version-script=$Slib/libconc.map $(if $(SAN),,-Wl,-z,defs) $(LDFLAGS)
 $B/sim/sim: $(sim)
 	$(call say,LD) $(ld) -o $@ $^ $(LDFLAGS)
@@ -164,7 +164,7 @@ demo: $(addprefix $B/examples/,q4_shared_list q7_factorials q8_squares)
 	$B/examples/q4_shared_list --pause 20 && $B/examples/q7_factorials && \
 	  $B/examples/q8_squares
 
-bench: $(static)
+bench: $(shared)
 	B=$B CC='$(CC)' sh $Sbench/run
 	B=$B CC='$(CC)' sh $Sbench/processes
 	B=$B CC='$(CC)' sh $Sbench/locks

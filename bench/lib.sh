@@ -15,7 +15,7 @@ here=$(dirname "$0")
 B=${B:-$here/../build}
 rounds=${ROUNDS:-7}
 out=$B/bench
-library=$B/libconc.a
+library=$(cd "$B" && pwd)/libconc.so.0
 mkdir -p "$out"
 [ -e "$library" ] || { echo "$0: there is no $library: run make first" >&2; exit 1; }
 
@@ -25,7 +25,8 @@ compile() {
 	shift
 	# shellcheck disable=SC2086 # flags are many words
 	${CC:-cc} -std=c11 -D_GNU_SOURCE -pthread -Wall -Wextra ${CFLAGS:--O2} \
-	    -I"$here/../include" -o "$out/$name" "$here/$name.c" "$library" "$@"
+	    -I"$here/../include" -o "$out/$name" "$here/$name.c" "$library" \
+	    -Wl,-rpath,"${library%/*}" "$@"
 }
 
 has_python() {
