@@ -126,6 +126,41 @@ full_queue(conc_when_full when, int expected)
 	conc_executor_destroy(pool);
 }
 
+/* The function of a thread: square what comes from a queue until it is closed, or it fails. */
+static int
+square_queued(const void *arg, void *result)
+{
+	conc_queue *queue = *(conc_queue *const *)arg;
+	int n, squared, rc = 0;
+
+	(void)result;
+	while (rc == 0 && conc_queue_get(queue, &n, CONC_FOREVER) == 0) {
+		rc = square(&n, &squared);
+		MUST(conc_queue_task_done(queue) == 0);
+	}
+	return rc;
+}
+
+static void
+threads(void)
+{
+	int numbers[] = {7, -7};
+	conc_queue *queue;
+	conc_thread *t;
+
+	MUST(conc_queue_create(&queue, sizeof(int), NULL) == 0);
+	MUST(conc_thread_start(
+		 &t, square_queued, &queue, sizeof queue, CONC_THREAD(.name = "squares")) == 0);
+	MUST(strcmp(conc_thread_name(t), "squares") == 0 && conc_thread_ident(t) != 0);
+	MUST(conc_thread_join(t, CONC_NOW) == -ETIMEDOUT && conc_thread_alive(t));
+	MUST(conc_queue_put_many(queue, numbers, 2, NULL, CONC_FOREVER) == 0);
+	MUST(conc_queue_join(queue, CONC_FOREVER) == 0);
+	MUST(conc_thread_join(t, conc_after(CONC_S(60))) == E_SALE && !conc_thread_alive(t));
+	MUST(conc_exception_code(conc_exception_cause(conc_caught())) == -EDOM);
+	conc_thread_destroy(t);
+	conc_queue_destroy(queue);
+}
+
 static void
 add_once(conc_list *list, int n)
 {
@@ -261,6 +296,8 @@ main(void)
 	MUST(conc_queue_put(queue, in, conc_after(CONC_MS(1))) == -ETIMEDOUT);
 	MUST(conc_queue_close_now(queue) == 0 && conc_queue_join(queue, CONC_NOW) == 0);
 	conc_queue_destroy(queue);
+
+	threads();
 
 	f = occupy(pool, &go);
 	MUST(conc_shutdown(pool, CONC_DRAIN, CONC_NOW) == -ETIMEDOUT);

@@ -131,6 +131,28 @@ locks()
 	MUST(done && !conc_lock_locked(&lock) && !conc_rlock_locked(&rlock));
 }
 
+static void
+threads()
+{
+	conc_thread_options options = CONC_THREAD_INIT;
+	conc_event begun = CONC_EVENT_INIT, *begins = &begun;
+	conc_thread *t;
+
+	options.name = "client";
+	MUST(conc_thread_start(
+		 &t,
+		 [](const void *arg, void *) {
+			 conc_event_set(*static_cast<conc_event *const *>(arg));
+			 return conc_raise(-EDOM, "it began");
+		 },
+		 &begins, sizeof begins, &options) == 0);
+	MUST(conc_event_wait(&begun, CONC_FOREVER) == 0);
+	MUST(conc_thread_join(t, CONC_FOREVER) == -EDOM);
+	MUST(std::strcmp(conc_exception_message(conc_thread_exception(t)), "it began") == 0);
+	conc_thread_destroy(t);
+	conc_event_fini(&begun);
+}
+
 int
 main()
 {
@@ -178,6 +200,7 @@ main()
 	MUST(conc_queue_get(queue, &got, CONC_FOREVER) == 0 && got == numbers[2]);
 	conc_queue_destroy(queue);
 	locks();
+	threads();
 
 	MUST(conc_shutdown(pool, CONC_DRAIN, CONC_FOREVER) == 0);
 	MUST(conc_executor_stats(pool, &stats) == 0 && stats.failed == 2);
