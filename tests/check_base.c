@@ -299,6 +299,8 @@ look_at_self(void *arg)
 	struct conc__self *self = conc__self(), zero;
 
 	memset(&zero, 0, sizeof zero);
+	ck_assert_uint_ne(self->number, 0);
+	zero.number = self->number;
 	ck_assert_mem_eq(self, &zero, sizeof zero);
 	ck_assert_ptr_eq(self, conc__self());
 	*(struct conc__self **)arg = self;

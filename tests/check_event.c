@@ -242,6 +242,36 @@ START_TEST(ping_pong)
 }
 END_TEST
 
+/* What was done before the set is seen, too, by who does not sleep for it. */
+struct sight {
+	conc_event e;
+	int content;
+};
+
+static void
+set_it(void *arg)
+{
+	struct sight *s = arg;
+
+	s->content = 42;
+	ck_assert_int_eq(conc_event_set(&s->e), 0);
+}
+
+START_TEST(seen_without_a_sleep)
+{
+	for (int i = 0; i < seeds(); i++) {
+		struct sight s = {CONC_EVENT_INIT, 0};
+		struct bunch b;
+
+		bunch_start(&b, 1, set_it, &s);
+		while (_i == 0 ? !conc_event_is_set(&s.e) : conc_event_wait(&s.e, CONC_NOW) != 0)
+			sched_yield();
+		ck_assert_int_eq(s.content, 42);
+		bunch_join(&b);
+	}
+}
+END_TEST
+
 /* What was done before the set is seen; and the event may be freed at once. */
 struct parcel {
 	conc_event *e;
@@ -292,6 +322,7 @@ main(void)
 	tcase_add_test(tc, set_and_clear);
 	tcase_add_test(tc, reset_internal_locks);
 	tcase_add_test(tc, ping_pong);
+	tcase_add_loop_test(tc, seen_without_a_sleep, 0, 2);
 	tcase_add_test(tc, freed_by_waiter);
 	return run_suite(s);
 }

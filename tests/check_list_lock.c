@@ -21,6 +21,35 @@ START_TEST(lock_nests_and_unlock_eperm)
 }
 END_TEST
 
+static void *
+lock_and_end(void *arg)
+{
+	ck_assert_int_eq(conc_list_lock(arg), 0);
+	return NULL;
+}
+
+static void *
+try_to_unlock(void *arg)
+{
+	ck_assert_int_eq(conc_list_unlock(arg), -EPERM);
+	return NULL;
+}
+
+/* A thread that ends with the lock keeps it, also from one that gets its memory. */
+START_TEST(the_next_thread_is_another)
+{
+	conc_list *l = EMPTY();
+	pthread_t t;
+
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(
+		    pthread_create(&t, NULL, i == 0 ? lock_and_end : try_to_unlock, l), 0);
+		ck_assert_int_eq(pthread_join(t, NULL), 0);
+	}
+	conc_list_destroy(l);
+}
+END_TEST
+
 enum way { THE_END, BREAK, CONTINUE, RETURN, GOTO };
 
 static int
@@ -173,6 +202,7 @@ main(void)
 	TCase *tc = new_case(s, "lock");
 
 	tcase_add_test(tc, lock_nests_and_unlock_eperm);
+	tcase_add_test(tc, the_next_thread_is_another);
 	tcase_add_loop_test(tc, with_list_unlocks_on_every_way_out, 0, 5);
 	tcase_add_test(tc, compare_and_visit_may_read_edeadlk_if_they_change);
 	tcase_add_test(tc, visit_may_close);

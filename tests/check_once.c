@@ -175,6 +175,21 @@ use_made(void)
 	ck_assert_int_eq(made, 5);
 }
 
+#ifndef __SANITIZE_THREAD__ /* it cannot start threads in the child of a fork */
+static void
+find_it_half_made(void *user)
+{
+	ck_assert_int_eq(conc_once_run(&once, make, user), CONC_EFORKED);
+}
+
+/* Nor is a new thread the one that stayed behind, in whose place it may lie. */
+static void
+find_it_half_made_in_a_thread(void)
+{
+	elsewhere(1, find_it_half_made, &(int){6});
+}
+#endif
+
 START_TEST(the_child_of_a_fork_eforked)
 {
 	struct bunch runner;
@@ -182,6 +197,9 @@ START_TEST(the_child_of_a_fork_eforked)
 	bunch_start(&runner, 1, run_slowly, &(int){5});
 	latch_wait(&begun, 1);
 	ck_assert_int_eq(run_in_child(use_half_made), 0);
+#ifndef __SANITIZE_THREAD__
+	ck_assert_int_eq(run_in_child(find_it_half_made_in_a_thread), 0);
+#endif
 	latch_set(&go);
 	bunch_join(&runner);
 	ck_assert_int_eq(run_in_child(use_made), 0);
@@ -220,6 +238,34 @@ START_TEST(fork_in_the_middle)
 	ck_assert_int_eq(made, 8);
 	if (getpid() != parent)
 		_exit(atomic_load(&ran) == 1 ? 0 : 1);
+}
+END_TEST
+
+/* Who comes when it is done, and has not waited for it, sees what was made. */
+static bool
+done(void *o)
+{
+	return (__atomic_load_n(&((conc_once *)o)->word, __ATOMIC_RELAXED) & 3) == 3;
+}
+
+static void
+make_eleven(void *arg)
+{
+	ck_assert_int_eq(conc_once_run(&once, make, arg), 0);
+}
+
+START_TEST(seen_by_who_comes_later)
+{
+	for (int i = 0; i < seeds(); i++) {
+		struct bunch b;
+
+		reset();
+		bunch_start(&b, 1, make_eleven, &(int){11});
+		eventually(done, &once);
+		ck_assert_int_eq(conc_once_run(&once, make, &(int){12}), 0);
+		ck_assert_int_eq(made, 11);
+		bunch_join(&b);
+	}
 }
 END_TEST
 
@@ -286,6 +332,7 @@ main(void)
 	tcase_add_test(tc, callbacks_do_not_block_edeadlk);
 	tcase_add_test(tc, the_child_of_a_fork_eforked);
 	tcase_add_test(tc, fork_in_the_middle);
+	tcase_add_test(tc, seen_by_who_comes_later);
 	tcase_add_test(tc, a_rush_succeeds_once);
 	return run_suite(s);
 }

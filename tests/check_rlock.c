@@ -136,6 +136,48 @@ START_TEST(locked_with_2threads)
 }
 END_TEST
 
+static void
+take_and_end(void *l)
+{
+	ck_assert_int_eq(conc_rlock_acquire(l, CONC_FOREVER), 0);
+}
+
+static void
+try_once_in_vain(void *l)
+{
+	ck_assert(!conc_rlock_held(l));
+	ck_assert_int_eq(conc_rlock_acquire(l, CONC_NOW), -ETIMEDOUT);
+}
+
+/* A thread that comes later may lie in the place of the one that ended: it is another. */
+START_TEST(held_by_who_has_ended)
+{
+	elsewhere(1, take_and_end, &lock);
+	elsewhere(1, try_once_in_vain, &lock);
+	ck_assert_int_eq(conc_rlock_init(&lock, 0), 0);
+}
+END_TEST
+
+#ifndef __SANITIZE_THREAD__ /* it cannot start threads in the child of a fork */
+static void
+try_in_a_new_thread(void)
+{
+	elsewhere(1, try_once_in_vain, &lock);
+}
+
+START_TEST(held_by_who_stayed_in_the_parent)
+{
+	struct bunch b;
+
+	bunch_start(&b, 1, hold, &lock);
+	latch_wait(&have, 1);
+	ck_assert_int_eq(run_in_child(try_in_a_new_thread), 0);
+	latch_set(&enough);
+	bunch_join(&b);
+}
+END_TEST
+#endif
+
 START_TEST(with_nests)
 {
 	CONC_WITH(&lock) {
@@ -162,6 +204,10 @@ main(void)
 	tcase_add_test(tc, is_owned);
 	tcase_add_test(tc, locked);
 	tcase_add_test(tc, locked_with_2threads);
+	tcase_add_test(tc, held_by_who_has_ended);
+#ifndef __SANITIZE_THREAD__
+	tcase_add_test(tc, held_by_who_stayed_in_the_parent);
+#endif
 	tcase_add_test(tc, with_nests);
 	return run_suite(s);
 }

@@ -4,11 +4,13 @@
  * key, whose destructor drops the thread's current exception as it ends.
  */
 #include "base/self.h"
+#include "base/atomic.h"
 #include <pthread.h>
 #include <stdbool.h>
 
 static _Thread_local struct conc__self self;
 static _Thread_local bool known; /* the key is set on this thread */
+static conc__atomic_u64 numbered; /* how many threads have a number */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
@@ -36,6 +38,9 @@ conc__self(void)
 {
 	if (!known) {
 		known = true;
+		/* relaxed: only that no two have the same matters */
+		if (self.number == 0)
+			self.number = conc__add_relaxed(&numbered, 1) + 1;
 		pthread_once(&once, make_key);
 		if (have_key)
 			(void)pthread_setspecific(key, &self);

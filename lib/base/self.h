@@ -17,6 +17,11 @@ struct conc__frame;  /* future/frame.h: a task or callback that runs on this thr
 struct conc__worker; /* thread/pool.h: the pool's worker that this thread is */
 
 struct conc__self {
+	/*
+	 * Not 0, and no other thread's, ever: neither of one that comes later, though it
+	 * may lie at the same address, nor of one in a child that was forked from here.
+	 */
+	uint64_t number;
 	conc_exception *caught;      /* current exception; owned; dropped as the thread ends */
 	struct conc__frame *frame;   /* innermost first; NULL outside of tasks and callbacks */
 	struct conc__worker *worker; /* NULL on threads that the library did not start */

@@ -59,7 +59,7 @@ conc__list_await(conc_list *l)
 {
 	l->blocked++;
 	/* Woken by the last conc__list_disown. */
-	while (l->owner && l->owner != conc__self())
+	while (l->owner != 0 && l->owner != conc__self()->number)
 		(void)conc__condition_wait(&l->freed, &l->mutex, CONC_FOREVER);
 	l->blocked--;
 }
@@ -101,7 +101,7 @@ conc__list_leave(conc_list *l)
 void
 conc__list_own(conc_list *l)
 {
-	l->owner = conc__self();
+	l->owner = conc__self()->number;
 	l->depth++;
 }
 
@@ -110,7 +110,7 @@ conc__list_disown(conc_list *l)
 {
 	if (--l->depth > 0)
 		return;
-	l->owner = NULL;
+	l->owner = 0;
 	/* All: one who is woken need not become the owner, and then would wake nobody. */
 	if (l->blocked)
 		conc__condition_broadcast(&l->freed);
@@ -139,7 +139,7 @@ conc_list_unlock(conc_list *l)
 		return CONC_EFORKED;
 	conc__mutex_lock(&l->mutex);
 	/* A visit may give back what it took itself, not what it runs under. */
-	if (l->owner != conc__self() || l->depth <= l->pinned)
+	if (l->owner != conc__self()->number || l->depth <= l->pinned)
 		rc = -EPERM;
 	else
 		conc__list_disown(l);

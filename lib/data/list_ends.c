@@ -114,7 +114,7 @@ conc_list_pop_wait(conc_list *l, ptrdiff_t i, void *element, conc_time deadline)
 
 	if (rc)
 		return rc;
-	if (l->owner) {
+	if (l->owner != 0) {
 		/* It is this thread: while it waited here nothing could come in. */
 		conc__list_leave(l);
 		return -EDEADLK;

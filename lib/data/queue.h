@@ -56,7 +56,7 @@ struct conc_queue {
 	struct conc__side getters, putters;
 	struct conc__condition freed; /* with the tail: there is no owner any more */
 	struct conc__condition idle;  /* with the tail: all elements are done */
-	struct conc__self *owner;     /* the thread whose compare runs; or NULL */
+	uint64_t owner;               /* the number of the thread whose compare runs; or 0 */
 	size_t blocked;               /* threads that wait for freed */
 	size_t joiners;               /* threads that wait for idle */
 	size_t dropping;              /* elements that close_now destroys now */

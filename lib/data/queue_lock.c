@@ -35,7 +35,7 @@ static void
 await_owner(conc_queue *q)
 {
 	q->blocked++;
-	while (q->owner) /* woken by conc__data_queue_disown */
+	while (q->owner != 0) /* woken by conc__data_queue_disown */
 		wait_for(q, &q->freed, CONC_FOREVER);
 	q->blocked--;
 }
@@ -48,7 +48,7 @@ conc__data_queue_enter(conc_queue *q)
 	if (conc__forked(q->generation))
 		return CONC_EFORKED;
 	lock(q);
-	if (q->owner && q->owner == conc__self()) {
+	if (q->owner != 0 && q->owner == conc__self()->number) {
 		conc__mutex_unlock(&q->tail);
 		conc__mutex_unlock(&q->head);
 		return -EDEADLK;
@@ -70,7 +70,7 @@ conc__data_queue_own(conc_queue *q)
 {
 	if (!q->out.compare)
 		return;
-	q->owner = conc__self();
+	q->owner = conc__self()->number;
 	conc__data_queue_leave(q);
 }
 
@@ -82,7 +82,7 @@ conc__data_queue_disown(conc_queue *q)
 	if (conc__forked(q->generation))
 		return CONC_EFORKED;
 	lock(q);
-	q->owner = NULL;
+	q->owner = 0;
 	if (q->blocked > 0)
 		conc__condition_broadcast(&q->freed);
 	return 0;

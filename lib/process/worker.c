@@ -191,7 +191,8 @@ conc__worker_main(void *arg)
 		rc = conc__generation(&r.outlet.generation);
 	if (rc == 0)
 		conc__outlet_open(&r.outlet);
-	*self = (struct conc__self){.executor = plan, .index = s->slot};
+	*self = (struct conc__self){
+	    .number = self->number, .executor = plan, .index = s->slot};
 	conc__spin_init(&in.spin, s->slot);
 	in.buf = conc__malloc(SIZE);
 	if (rc == 0 && in.buf == NULL)

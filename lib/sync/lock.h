@@ -29,8 +29,8 @@ conc__lock_owner(const conc_lock *l)
 static inline bool
 conc__lock_mine(const conc_lock *l)
 {
-	/* relaxed: only this thread stores its own address, and takes it away */
-	return conc__load_relaxed(conc__lock_owner(l)) == (uintptr_t)conc__self();
+	/* relaxed: only this thread stores its own number, and takes it away */
+	return conc__load_relaxed(conc__lock_owner(l)) == conc__self()->number;
 }
 
 /* Holding the word: this thread is the owner, or nobody is. */
@@ -38,7 +38,7 @@ static inline void
 conc__lock_own(conc_lock *l)
 {
 	/* relaxed: what it says to any other thread is "not you", before and after */
-	conc__store_relaxed(conc__lock_owner(l), (uintptr_t)conc__self());
+	conc__store_relaxed(conc__lock_owner(l), conc__self()->number);
 }
 
 static inline void

@@ -43,8 +43,8 @@ conc_once_fini(conc_once *o)
 static int
 may_wait(conc_once *o, uint32_t word, uint32_t generation)
 {
-	/* relaxed: only this thread stores its own address, and takes it away */
-	if (conc__load_relaxed(conc__atomic_u64_at(&o->owner)) == (uintptr_t)conc__self())
+	/* relaxed: only this thread stores its own number, and takes it away */
+	if (conc__load_relaxed(conc__atomic_u64_at(&o->owner)) == conc__self()->number)
 		return -EDEADLK;
 	if (word / GENERATION * GENERATION != generation * GENERATION)
 		return CONC_EFORKED;
@@ -103,7 +103,7 @@ conc_once_run(conc_once *o, int (*fn)(void *user), void *user)
 	if (!win(o, &rc))
 		return rc;
 	/* relaxed: it says "not you" to all others, before and after */
-	conc__store_relaxed(conc__atomic_u64_at(&o->owner), (uintptr_t)conc__self());
+	conc__store_relaxed(conc__atomic_u64_at(&o->owner), conc__self()->number);
 	rc = fn(user);
 	/* relaxed: the same */
 	conc__store_relaxed(conc__atomic_u64_at(&o->owner), 0);

@@ -205,6 +205,27 @@ SIM_SCENARIO(sync_once_first_fails)
 	rush(1);
 }
 
+static void
+come_again(void *arg)
+{
+	struct room *r = arg;
+
+	if (run_once(r) == -EIO)
+		come(r);
+}
+
+/* Whoever failed tries again, while another one may have begun: he is not taken for that one. */
+SIM_SCENARIO(sync_once_failed_tries_again)
+{
+	struct room r = {.failures = 1};
+	struct sim_thread *t = sim_go(come_again, &r);
+
+	come_again(&r);
+	sim_join(t);
+	if (!sim_sweeping())
+		sim_assert(r.runs == 2 && r.visits <= 1);
+}
+
 /* Another thread vanishes in the middle of it; the child is told so. */
 SIM_SCENARIO(sync_once_in_the_child_of_a_fork)
 {

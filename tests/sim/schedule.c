@@ -379,6 +379,7 @@ sim_thread_new(struct sim_process *process, const char *name)
 	t = sim.threads[sim.thread_count++];
 	memset(t, 0, sizeof(*t));
 	t->number = (uint32_t)sim.thread_count;
+	t->self.number = t->number;
 	t->process = process;
 	process->threads++;
 	t->site = t->op = "start";

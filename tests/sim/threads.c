@@ -227,7 +227,7 @@ conc__thread_ident(void)
 struct conc__self *
 conc__self(void)
 {
-	static struct conc__self outside;
+	static struct conc__self outside = {.number = UINT64_MAX};
 
 	return sim.current ? &sim.current->self : &outside;
 }
