@@ -401,6 +401,7 @@ fork_in_thread(const void *arg, void *result)
 		start_and_join();
 		if (f->destroy)
 			conc_thread_destroy(f->own);
+		ck_assert_str_eq(conc_task_name(), "conc"); /* which is not freed under it */
 		if (f->leave)
 			pthread_exit(NULL);
 		return -EIO;

@@ -258,6 +258,7 @@ CONC_API int conc_once_run(conc_once *o, int (*fn)(void *user), void *user);
 #ifdef __cplusplus
 }
 
+extern "C++" { /* also where a program includes this within its own extern "C" */
 /* In C++ overloads, in C _Generic, tell the two kinds of lock apart. */
 static inline conc_with
 conc_with_at(conc_lock *l)
@@ -283,9 +284,10 @@ conc_condition_wait_for(conc_condition *c, conc_rlock *l, bool (*predicate)(void
 {
 	return conc_condition_wait_for_rlock(c, l, predicate, user, deadline);
 }
+}
 #else
 #define conc_with_at(l) \
-	_Generic((l), conc_rlock *: conc_rlock_with_at, default: conc_lock_with_at)(l)
+	_Generic((l), conc_rlock *: conc_rlock_with_at, conc_lock *: conc_lock_with_at)(l)
 #define conc_condition_wait(c, l, deadline)                                                \
 	_Generic((l), conc_rlock *: conc_condition_wait_rlock, default: conc_condition_wait)( \
 	    (c), (l), (deadline))

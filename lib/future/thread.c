@@ -244,7 +244,8 @@ conc_thread_destroy(conc_thread *t)
 	if (conc__forked(t->future.generation)) { /* it was to give up its reference */
 		conc__thread_forget(t->thread);
 		conc_exception_release(t->future.exception);
-		conc__free(t);
+		if (!conc__frame_runs(self, &t->future)) /* else fn's argument is in use */
+			conc__free(t);
 		return;
 	}
 	if (t->daemon || self->callbacks > 0 || conc__frame_runs(self, &t->future))
