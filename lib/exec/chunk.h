@@ -57,6 +57,13 @@ struct conc__chunk {
  */
 int conc__chunk_run(const void *arg, void *result);
 
+/* The chunk whose task t is; NULL: it is another task. */
+static inline struct conc__chunk *
+conc__chunk_of(const struct conc__task *t)
+{
+	return t->fn == conc__chunk_run ? (struct conc__chunk *)(uintptr_t)t->arg : NULL;
+}
+
 /*
  * The item at has ended with code: note it, and go on to the next.  k->obeyed
  * is set before if it did as it was asked, which is no failure.  e: a failing

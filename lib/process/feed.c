@@ -174,7 +174,7 @@ hand(struct conc__process_pool *p, struct conc__slot *s, struct conc__task *t)
 	if (x->area >= 0)
 		s->areas |= 1u << x->area;
 	if (chunk)
-		((struct conc__chunk *)(uintptr_t)t->arg)->began = true;
+		conc__chunk_of(t)->began = true;
 	/* The dispatcher keeps the times. */
 	if (x->limit != 0)
 		conc__process_look_at(p, conc__later(x->sent, x->limit));

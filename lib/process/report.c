@@ -63,7 +63,7 @@ codes_of(const struct conc__slot *s, const struct conc__inflight *x)
 void
 conc__take_items(struct conc__slot *s, struct conc__inflight *x, uint64_t n, bool obeyed)
 {
-	struct conc__chunk *k = (struct conc__chunk *)(uintptr_t)x->task->arg;
+	struct conc__chunk *k = conc__chunk_of(x->task);
 	const struct conc__map *m = k->map;
 	const int *codes = codes_of(s, x);
 
@@ -149,7 +149,7 @@ static void
 chunk_returned(struct conc__process_pool *p, struct conc__slot *s, struct conc__inflight *x,
     const struct conc__report *r, conc_exception *e)
 {
-	struct conc__chunk *k = (struct conc__chunk *)(uintptr_t)x->task->arg;
+	struct conc__chunk *k = conc__chunk_of(x->task);
 	bool obeyed = r->type == CONC__REPORT_CANCELLED ||
 	    (r->type == CONC__REPORT_DONE && r->code == -ECANCELED);
 	bool on;
@@ -213,18 +213,13 @@ may_be_done(const struct conc__slot *s, const struct conc__inflight *x,
 		codes_of(s, x)[r->item - 1] != 0);
 }
 
-/* A task's report, or that of one item alone.  false: nonsense. */
+/* Does r fit what its order was, and how far that has come? */
 static bool
-returned(struct conc__process_pool *p, struct conc__slot *s, const void *payload)
+fits(const struct conc__slot *s, const struct conc__report *r)
 {
-	const struct conc__report *r = &s->reader.head;
-	struct conc__inflight *x = &s->ring[r->seq % CONC__RING];
+	const struct conc__inflight *x = &s->ring[r->seq % CONC__RING];
 	enum conc__claim claim;
-	conc_exception *e = NULL;
-	struct conc__task *t;
-	struct conc__chunk *k = NULL;
-	uint32_t phase = CONC__DONE;
-	int rc = 0;
+	const struct conc__chunk *k;
 
 	/* It is serial: it can only report what it is at. */
 	if (r->seq == 0 || r->seq != conc__slot_at(s))
@@ -232,76 +227,87 @@ returned(struct conc__process_pool *p, struct conc__slot *s, const void *payload
 	claim = conc__slot_claim(s, r->seq);
 	if (claim != CONC__CLAIM_RUNNING && claim != CONC__CLAIM_ASKED)
 		return false;
-	t = x->task;
-	if (t->fn == conc__chunk_run)
-		k = (struct conc__chunk *)(uintptr_t)t->arg;
+	k = conc__chunk_of(x->task);
 	if ((r->type == CONC__REPORT_DONE || r->type == CONC__REPORT_ITEM_FAILURE) !=
 	    (k != NULL && x->items > 0))
 		return false;
 	switch (r->type) {
 	case CONC__REPORT_ITEM_FAILURE:
-		if (r->item >= x->items || r->code == 0)
-			return false;
-		e = conc__exception_unpack(payload, payload != NULL ? r->size : 0, r->code);
+		return r->item < x->items;
+	case CONC__REPORT_DONE:
+		return may_be_done(s, x, r, claim);
+	case CONC__REPORT_RESULT:
+		return r->size ==
+		    (k != NULL ? k->map->result_size : x->task->future.result_size);
+	case CONC__REPORT_ROOM:
+		return k == NULL;
+	case CONC__REPORT_CANCELLED:
+		return claim == CONC__CLAIM_ASKED;
+	}
+	return true;
+}
+
+/* The chunk's first failure is its exception; e is taken. */
+static void
+note_item_failure(struct conc__chunk *k, size_t item, conc_exception *e)
+{
+	if (k->exception == NULL) {
+		k->exception = e;
+		k->failed = k->at + item;
+	} else {
+		conc_exception_release(e);
+	}
+}
+
+/* A report of an order: take it in.  false: nonsense. */
+static bool
+returned(struct conc__process_pool *p, struct conc__slot *s, const void *payload)
+{
+	struct conc__report r = s->reader.head;
+	struct conc__inflight *x = &s->ring[r.seq % CONC__RING];
+	uint32_t phase = r.type == CONC__REPORT_CANCELLED ? CONC__CANCELLED : CONC__DONE;
+	conc_exception *e = NULL;
+	struct conc__task *t;
+	struct conc__chunk *k;
+
+	if (!fits(s, &r))
+		return false;
+	t = x->task;
+	k = conc__chunk_of(t);
+	if (r.type == CONC__REPORT_FAILURE || r.type == CONC__REPORT_ITEM_FAILURE) {
+		e = conc__exception_unpack(payload, payload != NULL ? r.size : 0, r.code);
 		if (e == NULL)
 			return false;
-		if (k->exception == NULL) {
-			k->exception = e;
-			k->failed = k->at + r->item;
-		} else {
-			conc_exception_release(e);
-		}
-		return true;
-	case CONC__REPORT_DONE:
-		if (!may_be_done(s, x, r, claim))
-			return false;
-		break;
-	case CONC__REPORT_RESULT:
-		if (r->size != (k != NULL ? k->map->result_size : t->future.result_size))
-			return false;
-		/* fall through */
-	case CONC__REPORT_ROOM:
-		if (k != NULL && r->type == CONC__REPORT_ROOM)
-			return false;
-		rc = receive(s, k != NULL ? NULL : &t->future,
+	} else if (r.type == CONC__REPORT_RESULT || r.type == CONC__REPORT_ROOM) {
+		r.code = receive(s, k != NULL ? NULL : &t->future,
 		    k != NULL ? k->map->results + k->at * k->map->result_size
 			      : t->future.result,
 		    payload);
-		if (rc != 0)
-			e = conc__exception_make(rc, NULL, NULL, "no memory for the result");
-		break;
-	case CONC__REPORT_FAILURE:
-		e = conc__exception_unpack(payload, payload != NULL ? r->size : 0, r->code);
-		if (e == NULL)
-			return false;
-		break;
-	case CONC__REPORT_CANCELLED:
-		if (claim != CONC__CLAIM_ASKED)
-			return false;
-		phase = CONC__CANCELLED;
-		break;
+		if (r.code != 0)
+			e = conc__exception_make(
+			    r.code, NULL, NULL, "no memory for the result");
 	}
-	s->pace = s->pace == 0 ? r->ran : (7 * s->pace + r->ran) / 8;
-	if (k != NULL) {
-		struct conc__report answer = *r;
-
-		if (rc != 0)
-			answer.code = rc;
-		chunk_returned(p, s, x, &answer, e);
+	if (r.type == CONC__REPORT_ITEM_FAILURE) {
+		note_item_failure(k, r.item, e);
 		return true;
 	}
-	if (e != NULL)
-		phase = CONC__FAILED;
-	if (!conc__process_take_out(p, s, r->seq)) {
+	s->pace = s->pace == 0 ? r.ran : (7 * s->pace + r.ran) / 8;
+	if (k != NULL) {
+		chunk_returned(p, s, x, &r, e);
+		return true;
+	}
+	if (!conc__process_take_out(p, s, r.seq)) {
 		conc_exception_release(e);
 		return false; /* it was revoked */
 	}
+	if (e != NULL)
+		phase = CONC__FAILED;
 	if (t->killed) { /* it was told that it would be cancelled */
 		conc_exception_release(e);
 		e = NULL;
 		phase = CONC__CANCELLED;
 	}
-	conc__process_ending(p, t, phase, e, r->ran);
+	conc__process_ending(p, t, phase, e, r.ran);
 	return true;
 }
 

@@ -133,8 +133,8 @@ take_back(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq)
 	}
 	conc__slot_forget(p, s, seq);
 	s->tasks--;
-	if (t->fn == conc__chunk_run)
-		((struct conc__chunk *)(uintptr_t)t->arg)->began = false;
+	if (conc__chunk_of(t) != NULL)
+		conc__chunk_of(t)->began = false;
 	t->claim = NULL;
 	conc__future_put_back_held(&t->future, CONC__PENDING);
 	conc__queue_put_back(&p->queue, t);
@@ -294,8 +294,7 @@ fail_running(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
 {
 	struct conc__inflight *x = &s->ring[seq % CONC__RING];
 	struct conc__task *t = x->task;
-	struct conc__chunk *k =
-	    t->fn == conc__chunk_run ? (struct conc__chunk *)(uintptr_t)t->arg : NULL;
+	struct conc__chunk *k = conc__chunk_of(t);
 	int64_t ran = conc__now() - conc__slot_began(s, seq);
 	int code = CONC_ECRASHED;
 
