@@ -190,7 +190,7 @@ log_in_thread(void *arg)
 
 	memset(text, 't', sizeof text - 1);
 	text[sizeof text - 1] = 0;
-	for (int i = 0; i < 20 || atomic_load(&enough) == 0; i++)
+	for (int i = 0; i < 20 || (i < 2000 && atomic_load(&enough) == 0); i++)
 		conc_log(CONC_LOG_WARNING, "%d of %d: %s", i, me,
 		    text + (i % 3 == 0 ? 0 : sizeof text - 1 - (size_t)i % 90));
 	return NULL;

@@ -21,7 +21,7 @@ struct heard {
 
 static struct {
 	pthread_mutex_t lock;
-	struct heard *list;
+	struct heard **list;
 	int count, room;
 } records = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -38,7 +38,10 @@ hear_record(const conc_log_record *record, void *user)
 		if (records.list == NULL)
 			abort();
 	}
-	h = &records.list[records.count++];
+	h = malloc(sizeof *h);
+	if (h == NULL)
+		abort();
+	records.list[records.count++] = h;
 	h->record = *record;
 	snprintf(h->thread, sizeof h->thread, "%s", record->thread);
 	h->message = strdup(record->message);
@@ -64,12 +67,17 @@ heard_count(void)
 	return n;
 }
 
-/* The i-th; while none comes. */
+/* The i-th, until they are forgotten. */
 static inline const struct heard *
 heard(int i)
 {
+	const struct heard *h;
+
 	ck_assert_int_lt(i, heard_count());
-	return &records.list[i];
+	pthread_mutex_lock(&records.lock);
+	h = records.list[i];
+	pthread_mutex_unlock(&records.lock);
+	return h;
 }
 
 static inline int
@@ -79,7 +87,7 @@ heard_with(const char *text)
 
 	pthread_mutex_lock(&records.lock);
 	for (int i = 0; i < records.count; i++)
-		n += strstr(records.list[i].message, text) != NULL;
+		n += strstr(records.list[i]->message, text) != NULL;
 	pthread_mutex_unlock(&records.lock);
 	return n;
 }
@@ -88,8 +96,10 @@ static inline void
 heard_forget(void)
 {
 	pthread_mutex_lock(&records.lock);
-	for (int i = 0; i < records.count; i++)
-		free(records.list[i].message);
+	for (int i = 0; i < records.count; i++) {
+		free(records.list[i]->message);
+		free(records.list[i]);
+	}
 	records.count = 0;
 	pthread_mutex_unlock(&records.lock);
 }
