@@ -222,6 +222,7 @@ START_TEST(a_handler_may_destroy_the_pool)
 	conc_executor *pool = PROCESSES(.workers = 1);
 	conc_future *f;
 
+	atomic_store(&overheard, 0);
 	conc_set_log(destroy_within, pool, CONC_LOG_WARNING);
 	f = SUBMIT(pool, .fn = log_task);
 	ck_assert_int_eq(finish(f), 0);
