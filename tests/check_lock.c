@@ -160,6 +160,35 @@ START_TEST(ranks_only_grow_edeadlk)
 	ck_assert_int_eq(conc_lock_release(&low), 0);
 }
 END_TEST
+
+/* A wait takes its lock again, which cannot be refused then: so it is before. */
+START_TEST(a_wait_on_a_condition_takes_a_rank_edeadlk)
+{
+	conc_condition condition = CONC_CONDITION_INIT;
+
+	ck_assert_int_eq(conc_set_log(listen, NULL, CONC_LOG_ERROR), 0);
+	ck_assert_int_eq(conc_lock_acquire(&low, CONC_FOREVER), 0);
+	ck_assert_int_eq(conc_rlock_acquire(&middle, CONC_FOREVER), 0);
+	ck_assert_int_eq(conc_condition_wait(&condition, &low, CONC_NOW), -ETIMEDOUT);
+	ck_assert_int_eq(told, 0);
+	ck_assert_int_eq(conc_condition_wait(&condition, &low, CONC_FOREVER), -EDEADLK);
+	ck_assert_int_eq(told, 1);
+	ck_assert_uint_eq(waiters(&condition), 0);
+	/* With the lock of the greatest rank it is right. */
+	ck_assert_int_eq(
+	    conc_condition_wait(&condition, &middle, conc_after_ms(1)), -ETIMEDOUT);
+	ck_assert_int_eq(conc_lock_acquire(&high, CONC_FOREVER), 0);
+	ck_assert_int_eq(conc_condition_wait(&condition, &middle, CONC_FOREVER), -EDEADLK);
+	ck_assert(conc_rlock_held(&middle));
+	ck_assert_int_eq(told, 2);
+	/* All are held as before, with their ranks. */
+	ck_assert_int_eq(conc_lock_release(&high), 0);
+	ck_assert_int_eq(conc_rlock_release(&middle), 0);
+	ck_assert_int_eq(conc_lock_release(&low), 0);
+	acquire_and_release(&low);
+	ck_assert_int_eq(told, 2);
+}
+END_TEST
 #endif
 
 int
@@ -176,6 +205,7 @@ main(void)
 #ifdef CONC_DEBUG
 	tcase_add_checked_fixture(tc, NULL, be_quiet);
 	tcase_add_test(tc, ranks_only_grow_edeadlk);
+	tcase_add_test(tc, a_wait_on_a_condition_takes_a_rank_edeadlk);
 #endif
 	return run_suite(s);
 }

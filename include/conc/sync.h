@@ -199,7 +199,8 @@ CONC_API void conc_condition_fini(conc_condition *c);
  * Return, always holding l as before, 0: notified, or, rarely, for no reason;
  * so look whether what was awaited is there; -ETIMEDOUT: the deadline has
  * passed; if it had when called, l was not let go; -EDEADLK: it would block in
- * a callback; CONC_ESTATE: nobody holds the conc_lock, or this thread does not
+ * a callback, or, where that is checked, take l again against the ranks: l was
+ * not let go; CONC_ESTATE: nobody holds the conc_lock, or this thread does not
  * hold the conc_rlock.
  */
 CONC_API int conc_condition_wait(conc_condition *c, conc_lock *l, conc_time deadline);

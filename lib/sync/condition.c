@@ -67,6 +67,11 @@ wait(conc_condition *c, conc_lock *l, bool recursive, conc_time deadline)
 		rc = conc__debug_give(l);
 	if (rc)
 		return rc;
+	rc = conc__debug_take(l, CONC_FOREVER); /* as retake will, which cannot be refused */
+	if (rc) {
+		conc__debug_taken(l);
+		return rc;
+	}
 	sequence = conc__atomic_u32_at(&c->sequence);
 	/* pairs with the add in notify: had it come, its look at `arrived' did not see us */
 	noted = conc__load_acquire(sequence);
