@@ -46,7 +46,7 @@ extern "C" {
 
 /* Flags of _init; an unknown one is -EINVAL. */
 #define CONC_SHARED 0x1u                     /* between processes: not yet, -ENOTSUP */
-#define CONC_RANK(n) ((uint32_t)(n) << 8)    /* a lock's rank, 1 to CONC_RANK_MAX */
+#define CONC_RANK(n) ((n) * 0x100u)          /* a lock's rank, 1 to CONC_RANK_MAX */
 #define CONC_RANK_MAX 63
 
 /* ---- lock ---- */
@@ -260,7 +260,7 @@ CONC_API int conc_once_run(conc_once *o, int (*fn)(void *user), void *user);
 }
 
 extern "C++" { /* also where a program includes this within its own extern "C" */
-/* In C++ overloads, in C _Generic, tell the two kinds of lock apart. */
+/* In C++ overloads, in C _Generic, tell the two kinds of lock apart; void * is NULL. */
 static inline conc_with
 conc_with_at(conc_lock *l)
 {
@@ -290,11 +290,13 @@ conc_condition_wait_for(conc_condition *c, conc_rlock *l, bool (*predicate)(void
 #define conc_with_at(l) \
 	_Generic((l), conc_rlock *: conc_rlock_with_at, conc_lock *: conc_lock_with_at)(l)
 #define conc_condition_wait(c, l, deadline)                                                \
-	_Generic((l), conc_rlock *: conc_condition_wait_rlock, default: conc_condition_wait)( \
+	_Generic((l), conc_rlock *: conc_condition_wait_rlock,                             \
+	    conc_lock *: conc_condition_wait, void *: conc_condition_wait)(                \
 	    (c), (l), (deadline))
 #define conc_condition_wait_for(c, l, predicate, user, deadline)                           \
 	_Generic((l), conc_rlock *: conc_condition_wait_for_rlock,                         \
-	    default: conc_condition_wait_for)((c), (l), (predicate), (user), (deadline))
+	    conc_lock *: conc_condition_wait_for, void *: conc_condition_wait_for)(        \
+	    (c), (l), (predicate), (user), (deadline))
 #endif
 
 #endif
