@@ -80,8 +80,9 @@ CONC_API int conc_barrier_set_action(conc_barrier *b, int (*action)(void *user),
  * Return 0: they have.  -ETIMEDOUT: not until the deadline: that breaks the
  * barrier, and so does CONC_NOW for all but the last to come.  CONC_EBROKEN: it
  * is broken, or was broken or reset meanwhile.  The action's code, if it failed
- * in this thread.  -EDEADLK: the call would block in a future's callback; it
- * does not count as come.  -EINVAL: b is NULL, or has no parties.
+ * in this thread.  -EDEADLK: the call would block in a callback of the library
+ * (of a future, a cleanup); it does not count as come.  -EINVAL: b is NULL, or
+ * has no parties.
  *
  * Once the last party has come the action is waited for beyond the deadline.
  */

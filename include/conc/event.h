@@ -61,7 +61,8 @@ CONC_API bool conc_event_is_set(const conc_event *e);
 /*
  * conc_event_wait: wait until it is set.  Return 0: it is, or was since this
  * call began; -ETIMEDOUT: not until the deadline; -EDEADLK: the call would
- * block in a future's callback; -EINVAL: e is NULL.
+ * block in a callback of the library (of a future, a cleanup); -EINVAL: e is
+ * NULL.
  */
 CONC_API int conc_event_wait(conc_event *e, conc_time deadline);
 

@@ -33,8 +33,8 @@ extern "C" {
  * All functions are MT-safe but create and destroy.  Errors that all share:
  * -EINVAL: a NULL where none may be; CONC_EFORKED: the queue belongs to the
  * process we forked from; and -EDEADLK: the call is made by the queue's own
- * compare, or would block in a future's callback.  On failure nothing has
- * changed.  The deadline may be CONC_NOW: try.
+ * compare, or would block in a callback of the library (of a future, a
+ * cleanup).  On failure nothing has changed.  The deadline may be CONC_NOW: try.
  */
 typedef struct conc_queue conc_queue;
 

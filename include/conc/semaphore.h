@@ -66,7 +66,8 @@ CONC_API void conc_semaphore_fini(conc_semaphore *s);
 /*
  * conc_semaphore_acquire: take a unit; wait for one until the deadline
  * (CONC_NOW: do not wait).  Return 0; -ETIMEDOUT; -EDEADLK: the call would
- * block in a future's callback; -EINVAL: s is NULL.  On failure none is taken.
+ * block in a callback of the library (of a future, a cleanup); -EINVAL: s is
+ * NULL.  On failure none is taken.
  */
 CONC_API int conc_semaphore_acquire(conc_semaphore *s, conc_time deadline);
 

@@ -83,8 +83,8 @@ CONC_API int conc_thread_start(conc_thread **t, conc_fn *fn, const void *arg, si
  * caller's current one, and counts as looked at.  CONC_ECRASHED: it left by
  * pthread_exit.  The same for every further call.
  * -ETIMEDOUT: not yet; if fn itself may return that, conc_thread_alive tells
- * them apart.  -EDEADLK: t is the thread that calls, or the call is made inside
- * a callback, and would block.  -EINVAL; CONC_EFORKED.
+ * them apart.  -EDEADLK: t is the thread that calls, or the call would block in
+ * a callback of the library (of a future, a cleanup).  -EINVAL; CONC_EFORKED.
  */
 CONC_API int conc_thread_join(conc_thread *t, conc_time deadline);
 
