@@ -1,59 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The condition, with both kinds of lock.  Named as ConditionTests in CPython's
- * lock_tests where it has such a test.
+ * lock_tests where it has such a test.  check_condition_races.c counts who wakes.
  */
-#include "tests/bunch.h"
-#include <conc/sync.h>
-
-/* A condition with what it is about, and a lock of either kind. */
-struct state {
-	conc_condition condition;
-	conc_lock lock;
-	conc_rlock rlock;
-	bool recursive;
-	int n;             /* under the lock */
-	atomic_int awoken; /* how many waits ended, told after the lock is let go */
-	uint32_t seed;
-};
-
-static void
-take(struct state *s)
-{
-	ck_assert_int_eq(s->recursive ? conc_rlock_acquire(&s->rlock, CONC_FOREVER)
-				      : conc_lock_acquire(&s->lock, CONC_FOREVER),
-	    0);
-}
-
-static void
-give(struct state *s)
-{
-	ck_assert_int_eq(
-	    s->recursive ? conc_rlock_release(&s->rlock) : conc_lock_release(&s->lock), 0);
-}
-
-static int
-wait_until(struct state *s, conc_time deadline)
-{
-	return s->recursive ? conc_condition_wait(&s->condition, &s->rlock, deadline)
-			    : conc_condition_wait(&s->condition, &s->lock, deadline);
-}
-
-static int
-wait_for(struct state *s, bool (*predicate)(void *user), conc_time deadline)
-{
-	if (s->recursive)
-		return conc_condition_wait_for(&s->condition, &s->rlock, predicate, s, deadline);
-	return conc_condition_wait_for(&s->condition, &s->lock, predicate, s, deadline);
-}
-
-static void
-wake(struct state *s, uint32_t n)
-{
-	take(s);
-	ck_assert_int_eq(conc_condition_notify(&s->condition, n), 0);
-	give(s);
-}
+#include "tests/condition.h"
 
 START_TEST(constructor)
 {
@@ -392,66 +342,6 @@ START_TEST(the_child_of_a_fork_waits_and_notifies)
 }
 END_TEST
 
-/* One notify for each token, and some waits end by themselves: no token is left lying. */
-enum { TOKENS = 300, TAKERS = 3 };
-
-static bool
-has_token(void *arg)
-{
-	return ((struct state *)arg)->n > 0;
-}
-
-static void
-take_tokens(void *arg)
-{
-	struct state *s = arg;
-	uint32_t seed = s->seed + (uint32_t)(uintptr_t)&seed;
-
-	for (int i = 0; i < TOKENS / TAKERS;) {
-		bool patient = random_below(&seed, 3) > 0;
-		int rc;
-
-		take(s);
-		rc = wait_for(s, has_token,
-		    patient ? CONC_FOREVER : conc_after(CONC_US(random_below(&seed, 100))));
-		if (rc == 0) {
-			s->n--;
-			i++;
-		} else
-			ck_assert(!patient && rc == -ETIMEDOUT && s->n == 0);
-		jitter(&seed);
-		give(s);
-	}
-}
-
-START_TEST(no_wakeup_is_lost)
-{
-	for (int i = 0; i < seeds(); i++) {
-		struct state s = {.recursive = _i != 0, .seed = seed_start(i)};
-		uint32_t seed = s.seed;
-		struct bunch b;
-
-		bunch_start(&b, TAKERS, take_tokens, &s);
-		for (int n, given = 0; given < TOKENS; given += n) {
-			n = given % 2 + 1;
-			if (n > TOKENS - given)
-				n = TOKENS - given;
-			take(&s);
-			s.n += n;
-			if (i % 2)
-				conc_condition_notify(&s.condition, (uint32_t)n);
-			give(&s);
-			if (i % 2 == 0)
-				conc_condition_notify(&s.condition, (uint32_t)n);
-			jitter(&seed);
-		}
-		bunch_join(&b);
-		ck_assert_int_eq(s.n, 0);
-		ck_assert_uint_eq(waiters(&s.condition), 0);
-	}
-}
-END_TEST
-
 int
 main(void)
 {
@@ -469,6 +359,5 @@ main(void)
 	tcase_add_test(tc, an_rlock_is_let_go_and_taken_with_its_depth);
 	tcase_add_loop_test(tc, callbacks_do_not_block_edeadlk, 0, 2);
 	tcase_add_loop_test(tc, the_child_of_a_fork_waits_and_notifies, 0, 2);
-	tcase_add_loop_test(tc, no_wakeup_is_lost, 0, 2);
 	return run_suite(s);
 }
