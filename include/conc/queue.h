@@ -48,9 +48,9 @@ typedef struct conc_queue_options {
 	size_t size;     /* sizeof(conc_queue_options) */
 	size_t capacity; /* elements that fit in; 0: no limit */
 	/*
-	 * for CONC_PRIORITY: qsort's; NULL: memcmp.  Runs in the threads that put
-	 * and get, while all others wait for the queue; may ask for its size, and
-	 * must return
+	 * for CONC_PRIORITY: qsort's; NULL: memcmp, which on most machines is not
+	 * the order of numbers.  Runs in the threads that put and get, while all
+	 * others wait for the queue; may ask for its size, and must return
 	 */
 	int (*compare)(const void *a, const void *b);
 	/*

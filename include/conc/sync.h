@@ -221,7 +221,8 @@ CONC_API int conc_condition_wait_for_rlock(conc_condition *c, conc_rlock *l,
  * Wake n, or all, of those whose wait began before, or all of them if they are
  * fewer.  A few more may wake; nobody who comes later is woken in their place.
  * Hold the lock that they wait with while changing what they wait for; at the
- * notify it need not be held.  Return 0.
+ * notify it need not be held: but then it may touch *c after they have gone on,
+ * so they must not free it.  Return 0.
  */
 CONC_API int conc_condition_notify(conc_condition *c, uint32_t n);
 CONC_API int conc_condition_notify_all(conc_condition *c);
