@@ -14,6 +14,9 @@
 /* Arguments and results up to this size lie in the task's own block. */
 #define SMALL 256
 
+/* A result of another process that is larger than this comes in a block of its own. */
+#define LARGE (32 * 1024)
+
 #define MAX_ALIGN _Alignof(max_align_t)
 
 int
@@ -256,7 +259,10 @@ conc__task_make(struct conc__task **made, conc_executor *ex, const conc_task *wh
 		}
 		t->arg = memcpy(copy, what->arg, arg_size);
 	}
-	if (what->result_size > SMALL) {
+	if (what->result_size > LARGE && ex->engine->revoke != NULL) {
+		if (what->result_size > PTRDIFF_MAX / 2)
+			goto no_memory;
+	} else if (what->result_size > SMALL) {
 		t->future.result = conc__calloc(1, what->result_size);
 		if (t->future.result == NULL)
 			goto no_memory;
@@ -374,7 +380,7 @@ conc__task_retry(struct conc__task *t, int code, int64_t now, int64_t *ran)
 	x->retries--;
 	ex->engine->counted(ex, CONC__DELAYED, *ran);
 	*ran = -1;
-	if (t->future.result_size > 0)
+	if (t->future.result != NULL)
 		memset(t->future.result, 0, t->future.result_size);
 	return ex->engine->retry(ex, t, conc__later(now, pause));
 }

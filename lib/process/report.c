@@ -179,7 +179,7 @@ receive(struct conc__slot *s, conc_future *f, void *result, const void *payload)
 		return 0;
 	if (r->size != 0 && payload == NULL)
 		return -ENOMEM;
-	if (r->type == CONC__REPORT_RESULT && (f == NULL || r->size <= CONC__READER_SIZE / 2)) {
+	if (r->type == CONC__REPORT_RESULT && result != NULL) {
 		memcpy(result, payload, r->size);
 		return 0;
 	}
