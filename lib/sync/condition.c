@@ -46,8 +46,8 @@ check(const conc_condition *c, const conc_lock *l, bool recursive)
 static void
 retake(conc_lock *l, bool recursive, uint32_t depth)
 {
-	if (!conc__word_try(conc__lock_word(l)))
-		(void)conc__word_wait(conc__lock_word(l), CONC_FOREVER);
+	if (!conc__word_try(conc__at_word(&l->word)))
+		(void)conc__word_wait(conc__at_word(&l->word), CONC_FOREVER);
 	conc__debug_taken(l);
 	if (recursive)
 		conc__lock_own(l);
@@ -81,7 +81,7 @@ wait(conc_condition *c, conc_lock *l, bool recursive, conc_time deadline)
 	l->depth = 0;
 	if (recursive)
 		conc__lock_disown(l);
-	(void)conc__word_release(conc__lock_word(l));
+	(void)conc__word_release(conc__at_word(&l->word));
 	/* Woken by notify, or by the deadline. */
 	do {
 		rc = conc__futex_wait(sequence, noted, deadline);

@@ -19,12 +19,6 @@
 #define WAITED UINT32_C(2)
 #define GENERATION UINT32_C(4)
 
-static conc__atomic_u32 *
-at_word(const conc_event *e)
-{
-	return conc__atomic_u32_at((uint32_t *)&e->word);
-}
-
 int
 conc_event_init(conc_event *e, uint32_t flags)
 {
@@ -50,7 +44,7 @@ conc_event_set(conc_event *e)
 
 	if (e == NULL)
 		return -EINVAL;
-	at = at_word(e);
+	at = conc__at_word(&e->word);
 	/* relaxed: the swap compares it again */
 	word = conc__load_relaxed(at);
 	do {
@@ -71,7 +65,7 @@ conc_event_clear(conc_event *e)
 
 	if (e == NULL)
 		return -EINVAL;
-	at = at_word(e);
+	at = conc__at_word(&e->word);
 	/* relaxed: the swap compares it again */
 	word = conc__load_relaxed(at);
 	/* pairs with set: what came before the one that is undone, is done */
@@ -84,7 +78,7 @@ bool
 conc_event_is_set(const conc_event *e)
 {
 	/* pairs with the swap in set: what came before that is done */
-	return e != NULL && conc__load_acquire(at_word(e)) & SET;
+	return e != NULL && conc__load_acquire(conc__at_word(&e->word)) & SET;
 }
 
 int
@@ -96,7 +90,7 @@ conc_event_wait(conc_event *e, conc_time deadline)
 
 	if (e == NULL)
 		return -EINVAL;
-	at = at_word(e);
+	at = conc__at_word(&e->word);
 	/* pairs with the swap in set: what came before that is done */
 	word = first = conc__load_acquire(at);
 	while (!(word & SET) && word / GENERATION == first / GENERATION) {

@@ -29,7 +29,7 @@ conc__lock_wait(conc_lock *l, conc_time deadline)
 {
 	int rc = conc__may_block(deadline);
 
-	return rc ? rc : conc__word_wait(conc__lock_word(l), deadline);
+	return rc ? rc : conc__word_wait(conc__at_word(&l->word), deadline);
 }
 
 int
@@ -43,7 +43,7 @@ conc_lock_release(conc_lock *l)
 {
 	int rc = l ? conc__debug_give(l) : -EINVAL;
 
-	if (rc == 0 && !conc__word_release(conc__lock_word(l)))
+	if (rc == 0 && !conc__word_release(conc__at_word(&l->word)))
 		rc = CONC_ESTATE;
 	return rc;
 }
@@ -52,7 +52,7 @@ bool
 conc_lock_locked(const conc_lock *l)
 {
 	/* relaxed: an answer that may be old when it is read; the holder knows it anyway */
-	return l && conc__load_relaxed(conc__lock_word(l)) != 0;
+	return l && conc__load_relaxed(conc__at_word(&l->word)) != 0;
 }
 
 static void

@@ -12,13 +12,6 @@
 #include "base/word.h"
 #include "sync/debug.h"
 
-/* Its word; const is for those who only look. */
-static inline conc__atomic_u32 *
-conc__lock_word(const conc_lock *l)
-{
-	return conc__atomic_u32_at((uint32_t *)&l->word);
-}
-
 static inline conc__atomic_u64 *
 conc__lock_owner(const conc_lock *l)
 {
@@ -57,7 +50,7 @@ conc__lock_take(conc_lock *l, conc_time deadline)
 {
 	int rc = conc__debug_take(l, deadline);
 
-	if (rc == 0 && !conc__word_try(conc__lock_word(l)))
+	if (rc == 0 && !conc__word_try(conc__at_word(&l->word)))
 		rc = conc__lock_wait(l, deadline);
 	if (rc == 0)
 		conc__debug_taken(l);

@@ -16,12 +16,6 @@
 
 enum { NEW, RUNNING, WAITED, DONE, GENERATION };
 
-static conc__atomic_u32 *
-word_of(conc_once *o)
-{
-	return conc__atomic_u32_at(&o->word);
-}
-
 int
 conc_once_init(conc_once *o, uint32_t flags)
 {
@@ -55,13 +49,14 @@ may_wait(conc_once *o, uint32_t word, uint32_t generation)
 static bool
 win(conc_once *o, int *rc)
 {
+	conc__atomic_u32 *at = conc__at_word(&o->word);
 	uint32_t word, generation;
 
 	*rc = conc__generation(&generation);
 	while (*rc == 0) {
 		word = NEW;
 		/* pairs with end(): what a failed fn did is done, or what the last one did */
-		if (conc__cas_acq_rel(word_of(o), &word, generation * GENERATION + RUNNING))
+		if (conc__cas_acq_rel(at, &word, generation * GENERATION + RUNNING))
 			return true;
 		if (word == DONE)
 			break;
@@ -70,11 +65,11 @@ win(conc_once *o, int *rc)
 			break;
 		/* pairs with end(), which finds that somebody waits, or was there before */
 		if (word % GENERATION == RUNNING &&
-		    !conc__cas_acq_rel(word_of(o), &word, word - RUNNING + WAITED))
+		    !conc__cas_acq_rel(at, &word, word - RUNNING + WAITED))
 			continue;
 		/* Woken by end(). */
 		(void)conc__futex_wait(
-		    word_of(o), word / GENERATION * GENERATION + WAITED, CONC_FOREVER);
+		    at, word / GENERATION * GENERATION + WAITED, CONC_FOREVER);
 	}
 	return false;
 }
@@ -82,12 +77,13 @@ win(conc_once *o, int *rc)
 static void
 end(conc_once *o, uint32_t state)
 {
+	conc__atomic_u32 *at = conc__at_word(&o->word);
 	/* pairs with win() and conc_once_run: orders all that fn did before their return */
-	uint32_t word = conc__exchange_release(word_of(o), state);
+	uint32_t word = conc__exchange_release(at, state);
 
 	/* All: if it is done nobody else would wake them, and if not only one of them tries. */
 	if (word % GENERATION == WAITED)
-		conc__futex_wake(word_of(o), INT32_MAX);
+		conc__futex_wake(at, INT32_MAX);
 }
 
 int
@@ -98,7 +94,7 @@ conc_once_run(conc_once *o, int (*fn)(void *user), void *user)
 	if (!o || !fn)
 		return -EINVAL;
 	/* pairs with end(): what fn did is done */
-	if (conc__load_acquire(word_of(o)) == DONE)
+	if (conc__load_acquire(conc__at_word(&o->word)) == DONE)
 		return 0;
 	if (!win(o, &rc))
 		return rc;

@@ -47,7 +47,7 @@ conc_rlock_release(conc_rlock *l)
 		return 0;
 	(void)conc__debug_give(&l->lock);
 	conc__lock_disown(&l->lock);
-	(void)conc__word_release(conc__lock_word(&l->lock));
+	(void)conc__word_release(conc__at_word(&l->lock.word));
 	return 0;
 }
 

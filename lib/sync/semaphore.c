@@ -21,12 +21,6 @@
 
 _Static_assert(CONC_SEMAPHORE_MAX == ~WAITED, "the units have all other bits");
 
-static conc__atomic_u32 *
-at_word(const conc_semaphore *s)
-{
-	return conc__atomic_u32_at((uint32_t *)&s->word);
-}
-
 int
 conc_semaphore_init(conc_semaphore *s, uint32_t value, uint32_t flags)
 {
@@ -55,7 +49,7 @@ conc_semaphore_acquire(conc_semaphore *s, conc_time deadline)
 
 	if (s == NULL)
 		return -EINVAL;
-	at = at_word(s);
+	at = conc__at_word(&s->word);
 	/* relaxed: the swaps compare it again */
 	word = conc__load_relaxed(at);
 	for (;;) {
@@ -96,7 +90,7 @@ conc_semaphore_release(conc_semaphore *s, uint32_t n)
 		return 0;
 	bounded = s->flags & CONC_BOUNDED;
 	most = bounded ? s->most : CONC_SEMAPHORE_MAX;
-	at = at_word(s);
+	at = conc__at_word(&s->word);
 	/* relaxed: the swap compares it again */
 	word = conc__load_relaxed(at);
 	do {
@@ -114,5 +108,5 @@ uint32_t
 conc_semaphore_value(const conc_semaphore *s)
 {
 	/* relaxed: it may be another one by now */
-	return s == NULL ? 0 : conc__load_relaxed(at_word(s)) & ~WAITED;
+	return s == NULL ? 0 : conc__load_relaxed(conc__at_word(&s->word)) & ~WAITED;
 }
