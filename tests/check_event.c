@@ -170,7 +170,7 @@ reset_inherited(void)
 	ck_assert_int_eq(conc_event_wait(&inherited, CONC_FOREVER), 0);
 }
 
-START_TEST(reset_internal_locks)
+START_TEST(at_fork_reinit)
 {
 	struct bunch b;
 
@@ -320,7 +320,7 @@ main(void)
 	tcase_add_test(tc, notify);
 	tcase_add_test(tc, timeout);
 	tcase_add_test(tc, set_and_clear);
-	tcase_add_test(tc, reset_internal_locks);
+	tcase_add_test(tc, at_fork_reinit);
 	tcase_add_test(tc, ping_pong);
 	tcase_add_loop_test(tc, seen_without_a_sleep, 0, 2);
 	tcase_add_test(tc, freed_by_waiter);

@@ -240,10 +240,16 @@ struct mover {
 	long sum;
 };
 
+static enum { MIXED, BLOCKING, TRYING, TIMED } waiting; /* set before there are movers */
+
 static conc_time
 some_deadline(struct mover *m)
 {
-	return random_below(&m->seed, 4) ? CONC_FOREVER : conc_after(CONC_US(20));
+	bool timed = waiting == TIMED || (waiting == MIXED && random_below(&m->seed, 4) == 0);
+
+	if (waiting == TRYING)
+		return CONC_NOW;
+	return timed ? conc_after(CONC_US(20)) : CONC_FOREVER;
 }
 
 static void *
@@ -300,7 +306,9 @@ consume(void *arg)
 	}
 }
 
-START_TEST(nothing_is_lost_doubled_or_overtakes)
+/* Nothing is lost or doubled, and in a FIFO nothing overtakes. */
+static void
+move_many(conc_queue_order order)
 {
 	struct mover from[PRODUCERS], to[CONSUMERS];
 	conc_queue *q;
@@ -308,16 +316,16 @@ START_TEST(nothing_is_lost_doubled_or_overtakes)
 	int i;
 
 	for (int seed = 0; seed < seeds(); seed++) {
-		q = QUEUE(.capacity = (size_t)(seed % 4) * 3, .order = ORDER,
-		    .compare = ORDER == CONC_PRIORITY && seed % 2 ? by_value : NULL);
+		q = QUEUE(.capacity = (size_t)(seed % 4) * 3, .order = order,
+		    .compare = order == CONC_PRIORITY && seed % 2 ? by_value : NULL);
 		if (seed % 3 == 0)
 			ck_assert_int_ge(conc_queue_fd(q), 0);
 		for (i = 0; i < PRODUCERS; i++) {
-			from[i] = (struct mover){.order = ORDER, .seed = seed_start(seed + i)};
+			from[i] = (struct mover){.order = order, .seed = seed_start(seed + i)};
 			begin(&from[i].user, produce, q, i);
 		}
 		for (i = 0; i < CONSUMERS; i++) {
-			to[i] = (struct mover){.order = ORDER, .seed = seed_start(~seed - i)};
+			to[i] = (struct mover){.order = order, .seed = seed_start(~seed - i)};
 			begin(&to[i].user, consume, q, i);
 		}
 		for (sum = 0, i = 0; i < PRODUCERS; i++) {
@@ -335,6 +343,33 @@ START_TEST(nothing_is_lost_doubled_or_overtakes)
 		conc_queue_destroy(q);
 	}
 }
+
+START_TEST(many_threads)
+{
+	waiting = BLOCKING;
+	move_many(ORDER);
+}
+END_TEST
+
+START_TEST(many_threads_nonblock)
+{
+	waiting = TRYING;
+	move_many(ORDER);
+}
+END_TEST
+
+START_TEST(many_threads_timeout)
+{
+	waiting = TIMED;
+	move_many(ORDER);
+}
+END_TEST
+
+START_TEST(many_threads_of_all_kinds)
+{
+	waiting = MIXED;
+	move_many(ORDER);
+}
 END_TEST
 
 int
@@ -351,6 +386,9 @@ main(void)
 	tc = new_case(s, "many");
 	tcase_add_test(tc, put_many_waits_for_room_as_often_as_need_be);
 	tcase_add_test(tc, put_many_tells_how_many_went_in);
-	in_each_order(tc, nothing_is_lost_doubled_or_overtakes);
+	in_each_order(tc, many_threads);
+	in_each_order(tc, many_threads_nonblock);
+	in_each_order(tc, many_threads_timeout);
+	in_each_order(tc, many_threads_of_all_kinds);
 	return run_suite(s);
 }

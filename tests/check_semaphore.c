@@ -208,7 +208,7 @@ START_TEST(bounded_release_unacquired)
 }
 END_TEST
 
-START_TEST(release_n)
+START_TEST(multirelease)
 {
 	conc_semaphore s = CONC_SEMAPHORE_INIT(3);
 
@@ -371,7 +371,7 @@ main(void)
 	tcase_add_loop_test(tc, acquire_timeout, 0, 2);
 	tcase_add_test(tc, release_unacquired);
 	tcase_add_test(tc, bounded_release_unacquired);
-	tcase_add_test(tc, release_n);
+	tcase_add_test(tc, multirelease);
 	tcase_add_test(tc, callback_edeadlk);
 	tcase_add_test(tc, child_of_a_fork_may_use_it);
 	tc = new_case(s, "threads");
