@@ -227,6 +227,27 @@ START_TEST(put_many_tells_how_many_went_in)
 }
 END_TEST
 
+/* Who waits for more room leaves none to a put that counts what was in out before. */
+START_TEST(put_many_waits_at_a_full_queue)
+{
+	conc_queue *q = QUEUE(.capacity = 2);
+	struct user u;
+
+	put(q, 1);
+	put(q, 2);
+	ck_assert_int_eq(get(q), 1);
+	ck_assert_int_eq(get(q), 2);
+	begin(&u, put_twelve, q, 0);
+	await_putters(q, 1);
+	ck_assert_int_eq(put_now(q), -ETIMEDOUT);
+	ck_assert_uint_eq(conc_queue_size(q), 2);
+	for (int i = 1; i <= 12; i++)
+		ck_assert_int_eq(get(q), i);
+	ck_assert_int_eq(end(&u), 0);
+	conc_queue_destroy(q);
+}
+END_TEST
+
 /*
  * Many at each end, by each way in and out, with deadlines now and then.  Each
  * producer's numbers go up; in a FIFO each consumer sees them do so.
@@ -386,6 +407,7 @@ main(void)
 	tc = new_case(s, "many");
 	tcase_add_test(tc, put_many_waits_for_room_as_often_as_need_be);
 	tcase_add_test(tc, put_many_tells_how_many_went_in);
+	tcase_add_test(tc, put_many_waits_at_a_full_queue);
 	in_each_order(tc, many_threads);
 	in_each_order(tc, many_threads_nonblock);
 	in_each_order(tc, many_threads_timeout);

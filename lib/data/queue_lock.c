@@ -60,6 +60,7 @@ conc__data_queue_enter(conc_queue *q)
 void
 conc__data_queue_block(conc_queue *q, struct conc__condition *condition, conc_time deadline)
 {
+	/* He may have filled the room: with what was seen before, in is above the capacity. */
 	q->out_seen = q->out.ring.size;
 	wait_for(q, condition, deadline);
 	await_owner(q);
