@@ -27,6 +27,7 @@ enum how {
 	NEVER = 16,    /* ends, but by being killed */
 	WAITS = 32,    /* for the gate, unless something was made to fail */
 	LARGE = 64,    /* has an argument that goes out by itself */
+	SLOW = 128,    /* takes a millisecond */
 };
 
 struct book {
@@ -86,6 +87,8 @@ work(const void *arg, void *result)
 	b->turn[j->n] = ++b->turns;
 	b->plan[j->n] = conc__self()->executor;
 	sim_pause();
+	if (j->how & SLOW)
+		conc__sleep_until(conc_after(CONC_MS(1)));
 	while ((j->how & WAITS) && !b->open && !troubled())
 		sim_pause();
 	if ((j->how & DIES) || ((j->how & DIES_ONCE) && runs == 1))

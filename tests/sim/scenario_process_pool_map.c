@@ -71,6 +71,25 @@ SIM_SCENARIO(processes_map_time_limit)
 	close_scene(&s);
 }
 
+/* An item ends just as it is late: the time of the next one, which hangs, is kept as well. */
+SIM_SCENARIO(processes_map_time_limit_of_the_next)
+{
+	struct scene s;
+	struct job jobs[ITEMS];
+	int results[ITEMS] = {0}, codes[ITEMS], rc;
+
+	if (!open_scene(&s, CONC_PROCESS_POOL(.workers = 1)))
+		return;
+	for (int i = 0; i < ITEMS; i++)
+		jobs[i] = (struct job){s.book, i, i == 1 ? SLOW : i == 2 ? NEVER : 0};
+	rc = conc_map(s.pool, work, ITEMS, jobs, sizeof *jobs, results, sizeof *results,
+	    CONC_MAP(.chunk = ITEMS, .codes = codes, .time_limit = CONC_MS(1)));
+	conc_clear();
+	sim_assert(troubled() || rc == CONC_ETIMELIMIT);
+	sim_assert(troubled() || codes[2] == CONC_ETIMELIMIT);
+	close_scene(&s);
+}
+
 /* Killed from outside: what has ended is not run again, and counts. */
 SIM_SCENARIO(processes_map_killed_from_outside)
 {
