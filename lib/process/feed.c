@@ -49,13 +49,21 @@ has_room(const struct conc__process_pool *p, struct conc__slot *s, int most)
 	return s->sent - s->oldest + 1 < CONC__RING;
 }
 
-bool
-conc__slot_stuck(struct conc__slot *s, int64_t now)
+/* For how long has s been at its task?  0: it has none that has begun. */
+static int64_t
+running_for(const struct conc__slot *s, int64_t now)
 {
 	uint64_t seq = conc__slot_at(s);
 
-	return seq != 0 && conc__slot_claim(s, seq) != CONC__CLAIM_PENDING &&
-	    now - conc__slot_began(s, seq) > CONC__LONG;
+	return seq != 0 && conc__slot_claim(s, seq) != CONC__CLAIM_PENDING
+	    ? now - conc__slot_began(s, seq) : 0;
+}
+
+/* Is it at a task that runs so long that what stands behind it should go elsewhere? */
+static bool
+is_stuck(const struct conc__slot *s, int64_t now)
+{
+	return running_for(s, now) > CONC__LONG;
 }
 
 /*
@@ -74,7 +82,7 @@ choose(const struct conc__process_pool *p, int most)
 		struct conc__slot *s = &b->slots[i];
 
 		if (has_room(p, s, most) && (best == NULL || s->out < best->out) &&
-		    (s->out == 0 || !conc__slot_stuck(s, now)))
+		    (s->out == 0 || !is_stuck(s, now)))
 			best = s;
 	}
 	return best;
@@ -265,17 +273,15 @@ steal(struct conc__process_pool *p)
 	int64_t now = conc__now();
 
 	for (int i = 0; i < p->brood->n; i++)
-		if (p->brood->slots[i].out > 1 && conc__slot_stuck(&p->brood->slots[i], now))
+		if (p->brood->slots[i].out > 1 && is_stuck(&p->brood->slots[i], now))
 			conc__slot_take_back(p, &p->brood->slots[i]);
 }
 
 /* How long a task of s takes, as far as it can be told: the last ones, and the one it is at. */
 static int64_t
-pace(struct conc__slot *s, int64_t now)
+pace(const struct conc__slot *s, int64_t now)
 {
-	uint64_t seq = conc__slot_at(s);
-	int64_t ran = seq != 0 && conc__slot_claim(s, seq) != CONC__CLAIM_PENDING
-	    ? now - conc__slot_began(s, seq) : 0;
+	int64_t ran = running_for(s, now);
 
 	ran = ran > s->pace ? ran : s->pace;
 	return ran < CONC_S(1) ? ran : CONC_S(1);
@@ -294,7 +300,7 @@ worth(const struct conc__process_pool *p)
 
 	if (p->options.init != NULL)
 		return (size_t)p->target;
-	for (int i = 0; b != NULL && i < b->n; i++)
+	for (int i = 0; i < b->n && i < p->target; i++)
 		if (b->slots[i].state == CONC__SLOT_READY) {
 			sum += pace(&b->slots[i], now);
 			n++;
@@ -308,12 +314,14 @@ worth(const struct conc__process_pool *p)
 static void
 spawn(struct conc__process_pool *p)
 {
-	size_t most = p->queue.count > (size_t)p->starting ? worth(p) : 0;
 	struct conc__slot *s;
+	size_t most = 0;
 
 	while (p->queue.count > (size_t)p->starting && (s = free_slot(p)) != NULL) {
 		int64_t now = conc__now();
 
+		if (most == 0) /* else, mostly, all are there, and it need not be known */
+			most = worth(p);
 		if ((size_t)p->starting >= most) {
 			if (p->starting == 0) /* else we come again when those are there */
 				conc__process_look_at(p, conc__later(now, SOON));

@@ -292,8 +292,6 @@ void conc__slot_bury(struct conc__process_pool *p, struct conc__slot *s,
 void conc__feed(struct conc__process_pool *p);
 /* How many tasks wait, in the queue or behind others at a worker. */
 size_t conc__process_waiting(const struct conc__process_pool *p);
-/* Is it at a task that runs so long that what stands behind it should go elsewhere? */
-bool conc__slot_stuck(struct conc__slot *s, int64_t now);
 /* Order seq of s is out no more. */
 void conc__slot_forget(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq);
 /* And its task is about to end, though the order may be half written. */
