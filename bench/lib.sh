@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# bench/lib.sh: what bench/run and bench/processes share.  They read it in, and say
+# bench/lib.sh: what bench/run, processes, locks and queue share.  They read it in, and say
 # what is measured, of whom, and what the floors are.
 #
 # Each figure is measured in a process of its own; the peers take turns, ROUNDS
