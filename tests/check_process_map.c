@@ -174,7 +174,7 @@ START_TEST(limits_are_per_item)
 }
 END_TEST
 
-/* A chunk of many items that pause, each below the limit, all together far above it. */
+/* A chunk of many items that pause, each far below the limit, all together above it. */
 START_TEST(a_chunk_may_take_longer_than_an_item)
 {
 	conc_executor *pool = planned(1, PAUSE, 1, 0);

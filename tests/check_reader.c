@@ -280,7 +280,8 @@ START_TEST(any_bytes_are_read_safely)
 		close_report_pipe();
 		open_report_pipe();
 		for (;;) {
-			struct conc__report r = {.type = 1 + random_below(&seed, CONC__REPORT_TYPES), .code = -5,
+			struct conc__report r = {.code = -5,
+			    .type = 1 + random_below(&seed, CONC__REPORT_TYPES),
 			    .size = random_below(&seed, 8) ? 0 : random_below(&seed, 5000)};
 
 			if (end + sizeof r + r.size > SIZE)
