@@ -179,7 +179,7 @@ START_TEST(a_chunk_may_take_longer_than_an_item)
 {
 	conc_executor *pool = planned(1, PAUSE, 1, 0);
 	int64_t limit = slow_build() ? CONC_S(2) : CONC_S(1);
-	int n = slow_build() ? 250 : 120;
+	int n = slow_build() ? 250 : 200;
 
 	ck_assert_int_eq(
 	    map(pool, n, CONC_MAP(.chunk = N, .codes = codes, .time_limit = limit)), 0);
