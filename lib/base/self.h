@@ -9,7 +9,6 @@
  * _Thread_local of each module, so that the simulator's coroutines can have
  * one each.
  */
-#include "base/clock.h"
 #include <conc/error.h>
 #include <stdint.h>
 

@@ -9,9 +9,9 @@
  * not touched any more once the first has been told: he may free it.  Only who
  * waits with a deadline may look at it again, to see whether he came too late.
  */
+#include "base/clock.h"
 #include "base/futex.h"
 #include "base/lock.h"
-#include "base/self.h"
 #include "sync/sync.h"
 
 enum { WAITING, PASSED, BROKEN };

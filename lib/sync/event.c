@@ -11,8 +11,8 @@
  *	WAITED         by who will sleep, only while not SET; taken away by set
  *	GENERATION     raised with SET
  */
+#include "base/clock.h"
 #include "base/futex.h"
-#include "base/self.h"
 #include "sync/sync.h"
 
 #define SET UINT32_C(1)

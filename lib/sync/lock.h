@@ -8,6 +8,7 @@
  * A lock is its word (base/word.h).  An rlock has an owner and a depth beside
  * it; a plain one has an owner in builds with -DCONC_DEBUG, and no depth.
  */
+#include "base/clock.h"
 #include "base/self.h"
 #include "base/word.h"
 #include "sync/debug.h"

@@ -9,6 +9,7 @@
  *	RUNNING, WAITED -> DONE  fn returned 0
  *	RUNNING, WAITED -> NEW   fn failed
  */
+#include "base/clock.h"
 #include "base/fork.h"
 #include "base/futex.h"
 #include "base/self.h"

@@ -13,8 +13,8 @@
  * sem_t, against 21 under the small lock; and where two threads meet at one
  * unit 12 to 19 each, against 30 to 70.
  */
+#include "base/clock.h"
 #include "base/futex.h"
-#include "base/self.h"
 #include "sync/sync.h"
 
 #define WAITED UINT32_C(0x80000000)
