@@ -249,9 +249,9 @@ void conc__process_end(struct conc__task *t);
 void conc__process_break(struct conc__process_pool *p, conc_exception *e);
 /* End all that is queued: cancelled; or failed, with e if that is not NULL. */
 void conc__process_flush(struct conc__process_pool *p, const conc_exception *e);
-/* Free p, whose dispatcher has ended, or never began; without the lock. */
 /* shutdown.c: is it, and is nothing left to be done? */
 bool conc__process_finished(const struct conc__process_pool *p);
+/* Free p, whose dispatcher has ended, or never began; without the lock. */
 void conc__process_free(struct conc__process_pool *p);
 
 /* brood.c: a zygote and its slots. */
