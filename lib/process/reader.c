@@ -159,17 +159,15 @@ fill(struct conc__reader *r, int fd)
 static int
 next(struct conc__reader *r, int fd, const void **payload, bool sure)
 {
-	if (r->buf == NULL) {
-		r->buf = conc__malloc(CONC__READER_SIZE);
-		if (r->buf == NULL)
-			return -ENOMEM;
-	}
+	int rc = conc__reader_begin(r);
+
+	if (rc != 0)
+		return rc;
 	if (!r->in_large)
 		conc__free(conc__reader_take(r)); /* the last one, if nobody took it */
 	/* Does not block: each time something has come, or there is an answer. */
 	for (;;) {
-		int rc = serve(r, payload);
-
+		rc = serve(r, payload);
 		if (rc != 0)
 			return rc;
 		if (r->dry && !sure) {
