@@ -59,13 +59,26 @@ overdue(struct conc__process_pool *p, struct conc__slot *s)
 	return false;
 }
 
+/* Is t, which is handed out, to be killed? */
+static bool
+is_condemned(struct conc__task *t)
+{
+	bool killed;
+
+	if (!conc__future_hold(&t->future))
+		return false;
+	killed = t->killed;
+	conc__future_let_go(&t->future);
+	return killed;
+}
+
 /* Why what s is at should be killed, if it should. */
 static enum conc__reason
 why_kill(struct conc__process_pool *p, struct conc__slot *s)
 {
 	uint64_t seq = conc__slot_at(s);
 
-	if (seq != 0 && conc__process_killed(s->ring[seq % CONC__RING].task))
+	if (seq != 0 && is_condemned(s->ring[seq % CONC__RING].task))
 		return CONC__REASON_ASKED;
 	return overdue(p, s) ? CONC__REASON_LIMIT : CONC__REASON_NONE;
 }

@@ -213,19 +213,6 @@ uint64_t conc__slot_at(const struct conc__slot *s);
 /* When what it runs of order seq began, conc__now(). */
 int64_t conc__slot_began(const struct conc__slot *s, uint64_t seq);
 
-/* Is t, which is handed out, to be killed? */
-static inline bool
-conc__process_killed(struct conc__task *t)
-{
-	bool killed;
-
-	if (!conc__future_hold(&t->future))
-		return false;
-	killed = t->killed;
-	conc__future_let_go(&t->future);
-	return killed;
-}
-
 /*
  * All of these are called with the lock held, and hold it throughout, unless
  * they say otherwise.
