@@ -398,10 +398,10 @@ look_at_share(void *arg)
 		return 1;
 	if (getpriority(PRIO_PROCESS, 0) != (before + 3 < 19 ? before + 3 : 19))
 		return 2;
-	conc__process_offer(0, 150);
+	conc__process_offer(getpid(), 150);
 	if (oom_score() != (score + 150 < 1000 ? score + 150 : 1000))
 		return 3;
-	conc__process_offer(0, 2000);
+	conc__process_offer(getpid(), 2000);
 	return oom_score() == 1000 ? 0 : 4;
 }
 

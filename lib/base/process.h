@@ -111,8 +111,8 @@ struct conc__process_rules {
 int conc__process_settle(const struct conc__process_rules *r);
 
 /*
- * When the system kills a process for want of memory, it shall be pid, 0 being this one,
- * more likely than it was, by more (of 1000).  It may stay as it was.
+ * When the system kills a process for want of memory, it shall be pid more likely than
+ * it was, by more (of 1000).  It may stay as it was.
  */
 void conc__process_offer(int pid, int more);
 

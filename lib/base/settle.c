@@ -205,10 +205,9 @@ conc__process_offer(int pid, int more)
 	char path[40], text[16];
 	int score, fd;
 
-	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", pid > 0 ? pid : (int)getpid());
+	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", pid);
 	score = (int)number_in(path) + more;
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-
 	if (fd < 0)
 		return;
 	(void)!write(fd, text,
