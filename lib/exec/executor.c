@@ -29,6 +29,14 @@ conc__executor_fini(conc_executor *ex)
 	conc__free(ex->name);
 }
 
+bool
+conc__executor_inside(const conc_executor *ex)
+{
+	const struct conc__self *self = conc__self();
+
+	return self->executor == ex || conc__frame_within(self, ex);
+}
+
 /* Every call on an executor begins so. */
 static int
 check(const conc_executor *ex)

@@ -57,6 +57,14 @@ struct conc__engine {
 	bool borrows; /* CONC_BORROW makes sense: tasks run in this memory */
 };
 
+/* An engine's own: what shutdown has come to. */
+enum conc__mode {
+	CONC__OPEN,
+	CONC__DRAIN, /* the rest are conc_shutdown_how + 1 */
+	CONC__CANCEL,
+	CONC__KILL,
+};
+
 struct conc_executor {
 	const struct conc__engine *engine;
 	conc__atomic_u32 *killed; /* not 0: all tasks are asked to stop; or NULL */
@@ -73,6 +81,9 @@ struct conc_executor {
 int conc__executor_init(conc_executor *ex, const struct conc__engine *engine, const char *name,
     conc_excepthook *hook, void *user);
 void conc__executor_fini(conc_executor *ex);
+
+/* Is this thread one of ex's, or inside a callback of it? */
+bool conc__executor_inside(const conc_executor *ex);
 
 /*
  * conc_submit_task, of a task that is well formed; also one whose argument is

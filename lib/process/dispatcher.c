@@ -97,7 +97,7 @@ tend_deaf(struct conc__process_pool *p, struct conc__slot *s)
 static void
 tend_leaving(struct conc__process_pool *p, struct conc__slot *s)
 {
-	if (p->mode != CONC__PROCESS_KILL)
+	if (p->mode != CONC__KILL)
 		return;
 	if (conc__now() - s->left > LAST_WORDS)
 		conc__slot_kill(p, s, CONC__REASON_SURPLUS);
@@ -110,7 +110,7 @@ static void
 tend(struct conc__process_pool *p, struct conc__slot *s)
 {
 	int limit = p->options.tasks_per_worker;
-	bool over = p->mode != CONC__PROCESS_OPEN && p->unfinished == 0;
+	bool over = p->mode != CONC__OPEN && p->unfinished == 0;
 	enum conc__reason why;
 
 	if (s->buried && !s->helped) {
@@ -137,11 +137,11 @@ tend(struct conc__process_pool *p, struct conc__slot *s)
 	default:
 		return;
 	}
-	if (p->mode >= CONC__PROCESS_CANCEL || conc__slot_unwanted(p, s))
+	if (p->mode >= CONC__CANCEL || conc__slot_unwanted(p, s))
 		conc__slot_take_back(p, s);
 	if (s->deaf) {
 		tend_deaf(p, s);
-	} else if (s->out > 0 && p->mode == CONC__PROCESS_KILL) {
+	} else if (s->out > 0 && p->mode == CONC__KILL) {
 		conc__slot_kill(p, s, CONC__REASON_ASKED);
 	} else if (s->out > 0 && why_kill(p, s) != CONC__REASON_NONE) {
 		/*
@@ -322,7 +322,7 @@ tend_all(struct conc__process_pool *p)
 	for (struct conc__brood *b = p->brood; b != NULL; b = b->next)
 		for (int i = 0; i < b->n; i++)
 			tend(p, &b->slots[i]);
-	if (p->mode >= CONC__PROCESS_CANCEL)
+	if (p->mode >= CONC__CANCEL)
 		conc__process_flush(p, NULL);
 	renew(p);
 	conc__queue_move_due(&p->queue); /* else, without a worker, they would stay due */

@@ -258,7 +258,7 @@ free_slot(const struct conc__process_pool *p)
 	struct conc__brood *b = p->brood;
 
 	if (b == NULL || b->retiring || p->broken != NULL ||
-	    p->mode >= CONC__PROCESS_CANCEL)
+	    p->mode >= CONC__CANCEL)
 		return NULL;
 	for (int i = 0; i < b->n && i < p->target; i++)
 		if (b->slots[i].state == CONC__SLOT_FREE)

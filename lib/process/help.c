@@ -42,8 +42,8 @@ may_help(const struct conc__process_pool *p, const struct conc__slot *s,
     const struct conc__task *t)
 {
 	return s->state == CONC__SLOT_READY && s->out == 1 && !s->helped && !s->deaf &&
-	    s->record == NULL && p->mode == CONC__PROCESS_OPEN && t->extras == NULL &&
-	    !conc__process_inside(p);
+	    s->record == NULL && p->mode == CONC__OPEN && t->extras == NULL &&
+	    !conc__executor_inside(&p->executor);
 }
 
 /* With the lock held: take t out of those that are to end, if it is one of them. */
@@ -85,7 +85,7 @@ needs_more(const struct conc__process_pool *p, const struct conc__slot *s)
 {
 	return s->out > 0 || s->state != CONC__SLOT_READY || s->buried || s->record != NULL ||
 	    p->ending != NULL || p->options.tasks_per_worker > 0 ||
-	    conc__slot_unwanted(p, s) || p->mode != CONC__PROCESS_OPEN ||
+	    conc__slot_unwanted(p, s) || p->mode != CONC__OPEN ||
 	    conc__process_waiting(p) > 0;
 }
 

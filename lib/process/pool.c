@@ -7,14 +7,6 @@
 #include "base/memory.h"
 #include <string.h>
 
-bool
-conc__process_inside(const struct conc__process_pool *p)
-{
-	const struct conc__self *self = conc__self();
-
-	return self->executor == p || conc__frame_within(self, p);
-}
-
 void
 conc__process_ring(struct conc__process_pool *p)
 {
@@ -81,7 +73,7 @@ conc__process_ended(conc_executor *ex)
 		return;
 	}
 	conc__mutex_lock(&p->lock);
-	if (--p->unfinished == 0 && p->mode != CONC__PROCESS_OPEN)
+	if (--p->unfinished == 0 && p->mode != CONC__OPEN)
 		conc__process_ring(p);
 	conc__mutex_unlock(&p->lock);
 }

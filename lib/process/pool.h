@@ -117,13 +117,6 @@ struct conc__brood {
 	struct conc__brood *next; /* older ones */
 };
 
-enum conc__process_mode {
-	CONC__PROCESS_OPEN,
-	CONC__PROCESS_DRAIN, /* the rest are conc_shutdown_how + 1 */
-	CONC__PROCESS_CANCEL,
-	CONC__PROCESS_KILL,
-};
-
 #define CONC__LENT CONC_US(500) /* a slot stays lent for so long after a waiter */
 #define CONC__LONG CONC_US(300) /* a task that has run for so long holds others up */
 
@@ -145,7 +138,7 @@ struct conc__process_pool {
 	ptrdiff_t unfinished;        /* tasks taken in whose end was not told yet */
 	size_t blocked;              /* submitters that wait for room */
 	bool prioritised;            /* a task had a priority, some time */
-	enum conc__process_mode mode;
+	enum conc__mode mode;
 	conc_exception *broken;      /* why no worker can be had, or NULL */
 	struct conc__brood *brood;   /* the current one first */
 	int target;                  /* workers that there may be */
@@ -218,8 +211,6 @@ int64_t conc__slot_began(const struct conc__slot *s, uint64_t seq);
  * they say otherwise.
  */
 
-/* pool.c: is this thread one of the pool's, or inside a callback of it? */
-bool conc__process_inside(const struct conc__process_pool *p);
 /* Room for more to poll, by the dispatcher; the first by who creates the pool. */
 bool conc__process_more_polls(struct conc__process_pool *p);
 /* See that the dispatcher looks again: now; or at this time, conc__now(), at the latest. */

@@ -18,7 +18,7 @@ pool_resize(conc_executor *ex, int n)
 	if (n < 1 || n > CONC__MOST_WORKERS)
 		return -EINVAL;
 	conc__mutex_lock(&p->lock);
-	if (p->mode != CONC__PROCESS_OPEN) {
+	if (p->mode != CONC__OPEN) {
 		rc = CONC_ESHUTDOWN;
 	} else {
 		int before = p->target;
@@ -201,7 +201,7 @@ conc_process_pool_refresh(conc_executor *ex)
 	conc__mutex_lock(&p->lock);
 	if (p->broken != NULL)
 		broken = conc_exception_ref(p->broken);
-	else if (p->mode != CONC__PROCESS_OPEN)
+	else if (p->mode != CONC__OPEN)
 		rc = CONC_ESHUTDOWN;
 	else
 		rc = conc__process_new_brood(p);

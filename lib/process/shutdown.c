@@ -10,7 +10,7 @@
 bool
 conc__process_finished(const struct conc__process_pool *p)
 {
-	if (p->mode == CONC__PROCESS_OPEN || p->unfinished > 0)
+	if (p->mode == CONC__OPEN || p->unfinished > 0)
 		return false;
 	/* Without a fini to run, the zygote's end is that of its workers. */
 	for (const struct conc__brood *b = p->brood; b != NULL; b = b->next)
@@ -22,7 +22,7 @@ conc__process_finished(const struct conc__process_pool *p)
 static void
 begin(struct conc__process_pool *p, conc_shutdown_how how)
 {
-	enum conc__process_mode mode = (enum conc__process_mode)how + 1;
+	enum conc__mode mode = (enum conc__mode)how + 1;
 
 	if (p->mode < mode)
 		p->mode = mode;
@@ -44,7 +44,7 @@ conc__process_shutdown(conc_executor *ex, conc_shutdown_how how, conc_time deadl
 
 	conc__mutex_lock(&p->lock);
 	begin(p, how);
-	if (conc__process_inside(p))
+	if (conc__executor_inside(&p->executor))
 		rc = -EDEADLK;
 	while (rc == 0 && !p->ended) {
 		rc = conc__may_block(deadline);
@@ -126,7 +126,7 @@ conc__process_destroy(conc_executor *ex)
 		free_forked(p);
 		return;
 	}
-	if (conc__process_inside(p) || conc__self()->callbacks > 0) {
+	if (conc__executor_inside(&p->executor) || conc__self()->callbacks > 0) {
 		/* Nobody can wait here. */
 		conc__mutex_lock(&p->lock);
 		begin(p, CONC_DRAIN);

@@ -11,13 +11,13 @@
 static int
 admit(struct conc__process_pool *p, conc_time deadline)
 {
-	bool inside = conc__process_inside(p);
+	bool inside = conc__executor_inside(&p->executor);
 
 	for (;;) {
 		if (p->broken != NULL)
 			return CONC_EBROKEN;
-		if (p->mode >= CONC__PROCESS_CANCEL ||
-		    (p->mode != CONC__PROCESS_OPEN && !inside))
+		if (p->mode >= CONC__CANCEL ||
+		    (p->mode != CONC__OPEN && !inside))
 			return CONC_ESHUTDOWN;
 		if (p->options.queue_limit == 0 ||
 		    conc__process_waiting(p) < p->options.queue_limit)
@@ -168,7 +168,7 @@ conc__process_retry(conc_executor *ex, struct conc__task *t, int64_t due)
 	conc__mutex_lock(&p->lock);
 	/* relaxed: the phase orders it */
 	conc__store_relaxed(&t->since, (uint64_t)due);
-	again = p->mode < CONC__PROCESS_CANCEL && p->broken == NULL &&
+	again = p->mode < CONC__CANCEL && p->broken == NULL &&
 	    conc__future_put_back(&t->future, CONC__DELAYED);
 	if (again) /* it is the dispatcher that does this: it will look at the queue */
 		conc__queue_delay(&p->queue, t, due);

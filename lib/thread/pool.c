@@ -5,14 +5,6 @@
  */
 #include "thread/pool.h"
 
-bool
-conc__pool_inside(const struct conc__pool *p)
-{
-	const struct conc__self *self = conc__self();
-
-	return self->executor == p || conc__frame_within(self, p);
-}
-
 void
 conc__pool_collect(struct conc__pool *p, bool close)
 {

@@ -54,13 +54,6 @@ struct conc__worker {
 	struct conc__tally tally;
 };
 
-enum conc__mode {
-	CONC__OPEN,
-	CONC__DRAIN, /* the rest are conc_shutdown_how + 1 */
-	CONC__CANCEL,
-	CONC__KILL,
-};
-
 /*
  * What stands on the two sides of this is never in one cache line, nor in two
  * that are fetched as a pair.  Without it every submitter, who only reads the
@@ -110,8 +103,6 @@ struct conc__pool {
 	conc__atomic_u32 kill_word; /* 1: all tasks are asked to stop */
 };
 
-/* Is this thread one of the pool's, or inside a task or callback of it? */
-bool conc__pool_inside(const struct conc__pool *p);
 
 /*
  * With the lock held: keep the invariant above.  *called: wake it by

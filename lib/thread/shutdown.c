@@ -73,7 +73,7 @@ conc__pool_shutdown(conc_executor *ex, conc_shutdown_how how, conc_time deadline
 	(void)begin(p, how, false);
 	if (how != CONC_DRAIN)
 		conc__pool_flush(p, NULL);
-	if (conc__pool_inside(p))
+	if (conc__executor_inside(&p->executor))
 		return -EDEADLK;
 	conc__mutex_lock(&p->lock);
 	while (rc == 0 && (p->unfinished != 0 || p->live > 0)) {
@@ -140,11 +140,12 @@ conc__pool_destroy(conc_executor *ex)
 	struct conc__pool *p = (struct conc__pool *)ex;
 
 	if (conc__forked(ex->generation)) {
-		if (!conc__pool_inside(p)) /* else this thread stands on it until it ends */
+		/* Else this thread stands on it until it ends. */
+		if (!conc__executor_inside(&p->executor))
 			free_forked(p);
 		return;
 	}
-	if (conc__pool_inside(p) || conc__self()->callbacks > 0) {
+	if (conc__executor_inside(&p->executor) || conc__self()->callbacks > 0) {
 		/* Nobody can wait here. */
 		if (!begin(p, CONC_DRAIN, true))
 			return;

@@ -43,7 +43,7 @@ enqueue(struct conc__pool *p, struct conc__task *t, struct conc__worker **called
 static int
 admit(struct conc__pool *p, conc_time deadline, bool *here)
 {
-	bool inside = conc__pool_inside(p);
+	bool inside = conc__executor_inside(&p->executor);
 
 	*here = false;
 	for (;;) {
