@@ -177,6 +177,42 @@ START_TEST(memory_is_limited_above_the_zygote)
 }
 END_TEST
 
+static int
+oom_score(int pid)
+{
+	char path[48];
+	FILE *file;
+	int score = -1001;
+
+	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", pid);
+	file = fopen(path, "r");
+	if (file != NULL) {
+		if (fscanf(file, "%d", &score) != 1)
+			score = -1001;
+		fclose(file);
+	}
+	return score;
+}
+
+static bool
+goes_first(void *pid)
+{
+	int host = oom_score(getpid());
+
+	return host == 1000 || oom_score(*(int *)pid) > host;
+}
+
+/* If the system is out of memory. */
+START_TEST(a_worker_goes_before_the_host)
+{
+	conc_executor *pool = PROCESSES(.workers = 1);
+	int pid = ask(pool, pid_task);
+
+	eventually(goes_first, &pid);
+	conc_executor_destroy(pool);
+}
+END_TEST
+
 /* Dies, so often as its first argument says, then succeeds. */
 struct trial {
 	int times;
@@ -287,6 +323,7 @@ main(void)
 	tcase_add_test(time, cpu_time_is_limited);
 	tcase_add_test(time, cpu_time_is_counted_per_task);
 	tcase_add_test(memory, memory_is_limited_above_the_zygote);
+	tcase_add_test(memory, a_worker_goes_before_the_host);
 	tcase_add_loop_test(retries, retries_repeat_a_crash, 0, WAYS);
 	tcase_add_loop_test(retries, retries_are_counted, 0, 3);
 	tcase_add_test(retries, what_a_task_raises_is_not_retried);
