@@ -177,6 +177,8 @@ empty(struct conc__process_pool *p, struct conc__slot *s)
 void
 conc__slot_kill(struct conc__process_pool *p, struct conc__slot *s, enum conc__reason reason)
 {
+	bool there;
+
 	if (s->state == CONC__SLOT_FREE || s->state == CONC__SLOT_DYING)
 		return;
 	if (s->state == CONC__SLOT_SPAWNING && s->untold) { /* the zygote never hears of it */
@@ -186,12 +188,10 @@ conc__slot_kill(struct conc__process_pool *p, struct conc__slot *s, enum conc__r
 	conc__writer_fini(&s->writer); /* it will read no more */
 	conc__slot_take_back(p, s);
 	s->reason = reason;
-	if (s->state == CONC__SLOT_SPAWNING) {
-		started(p, s, CONC__SLOT_DYING); /* it is killed as soon as it is there */
-	} else {
-		started(p, s, CONC__SLOT_DYING);
+	there = s->state != CONC__SLOT_SPAWNING; /* else it is killed as soon as it is */
+	started(p, s, CONC__SLOT_DYING);
+	if (there)
 		conc__slot_tell(p, s);
-	}
 }
 
 /* Not again at once: the next try is later, and later each time. */
