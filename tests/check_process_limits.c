@@ -199,7 +199,8 @@ goes_first(void *pid)
 {
 	int host = oom_score(getpid());
 
-	return host == 1000 || oom_score(*(int *)pid) > host;
+	/* It cannot go before, or there is no telling. */
+	return host == 1000 || host == -1001 || oom_score(*(int *)pid) > host;
 }
 
 /* If the system is out of memory. */
