@@ -3,23 +3,10 @@
 #
 # pwc.sh PROGRAM: does it print the same bytes as the system's wc?
 set -eu
-
-program=$(realpath "$1")
-tree=$(cd "$(dirname "$0")/../.." && pwd)
-dir=$(mktemp -d)
-trap 'chmod -R u+rwx "$dir"; rm -rf "$dir"' EXIT
-cd "$dir"
+# shellcheck source=tests/examples/lib.sh
+. "$(dirname "$0")/lib.sh"
 mkdir files
-checks=0 failed=0 skipped=''
 export LC_ALL=C
-
-# check WHAT COMMAND...: the command must succeed.
-check() {
-	what=$1
-	shift
-	checks=$((checks + 1))
-	"$@" >said 2>&1 || { echo "failed: $what"; head -n 20 said; failed=1; }
-}
 
 # compare WHAT INPUT: pwc and wc ran with that standard input; do they agree in all?
 compare() {
@@ -180,28 +167,15 @@ else
 fi
 
 # What goes wrong otherwise.
-refused() {
-	status=0
-	"$program" "$@" <input >pwc.out 2>pwc.err || status=$?
-	check "status of '$*'" [ $status -eq 2 ]
-	check "message of '$*'" grep 'usage:' pwc.err
-	check "silence of '$*'" [ ! -s pwc.out ]
-}
-refused --workers 0
-refused --workers 1025
-refused --processes --workers 1025
-refused --workers 4294967297 files/open
-refused --workers two
-refused --processes --workers two
-refused --workers ''
-refused --unknown
-check '--help' "$program" --help
-if [ -w /dev/full ]; then
-	status=0
-	"$program" input >/dev/full 2>pwc.err || status=$?
-	check 'a full disk: status' [ $status -eq 1 ]
-	check 'a full disk: message' grep '^pwc: write error' pwc.err
-fi
+bad 'usage:' --workers 0
+bad 'usage:' --workers 1025
+bad 'usage:' --processes --workers 1025
+bad 'usage:' --workers 4294967297 files/open
+bad 'usage:' --workers two
+bad 'usage:' --processes --workers two
+bad 'usage:' --workers ''
+bad 'usage:' --unknown
+help
+full '^pwc: write error' input
 
-echo "pwc: $checks checks$skipped"
-exit $failed
+finish

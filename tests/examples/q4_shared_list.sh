@@ -5,26 +5,8 @@
 # when is not determined; but the lines must be a story that a list can tell:
 # awk tells it again with a list of its own.
 set -eu
-
-program=$(realpath "$1")
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
-checks=0 failed=0
-
-# check WHAT COMMAND...: the command must succeed.
-check() {
-	what=$1
-	shift
-	checks=$((checks + 1))
-	"$@" >said 2>&1 || { echo "failed: $what"; cat said; failed=1; }
-}
-
-# run ARGUMENT...: leave what it prints in out and err, its status in $status.
-run() {
-	status=0
-	"$program" "$@" >out 2>err || status=$?
-}
+# shellcheck source=tests/examples/lib.sh
+. "$(dirname "$0")/lib.sh"
 
 # shellcheck disable=SC2317 # called by check
 # A story: numbers come in at the end, go out at the front, and all are told of.
@@ -76,16 +58,6 @@ check 'short options' story
 run -p 0
 check 'no seed' story
 
-# bad MESSAGE ARGUMENT...: a run that is refused.
-bad() {
-	message=$1
-	shift
-	run "$@"
-	check "status of '$*'" [ $status -eq 2 ]
-	check "message of '$*'" grep -F -e "$message" err
-	check "silence of '$*'" [ ! -s out ]
-}
-
 bad "'-1' is not a number from 0 to" --pause -1
 bad "'x' is not a number" --pause x
 bad "'' is not a number" --seed ''
@@ -94,15 +66,7 @@ bad "'99999999999999999999' is not a number" --seed 99999999999999999999
 bad 'usage:' surplus
 bad 'usage:' --unknown
 
-run --help
-check 'status of --help' [ $status -eq 0 ]
-check 'text of --help' grep -q '^usage:' out
-if [ -w /dev/full ]; then
-	status=0
-	"$program" --pause 0 >/dev/full 2>err || status=$?
-	check 'a full disk: status' [ $status -eq 1 ]
-	check 'a full disk: message' grep 'cannot write' err
-fi
+help
+full 'cannot write' --pause 0
 
-echo "q4_shared_list: $checks checks"
-exit $failed
+finish

@@ -5,25 +5,11 @@
 # "Calculating ..." come from the workers, in any order and at any moment; all
 # other lines have their place.
 set -eu
+# shellcheck source=tests/examples/lib.sh
+. "$(dirname "$0")/lib.sh"
 
-program=$(realpath "$1")
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
-checks=0 failed=0
-
-# check WHAT COMMAND...: the command must succeed.
-check() {
-	what=$1
-	shift
-	checks=$((checks + 1))
-	"$@" >said 2>&1 || { echo "failed: $what"; cat said; failed=1; }
-}
-
-# run ARGUMENT...: leave what it prints in out and err, its status in $status.
-run() {
-	status=0
-	"$program" "$@" >out 2>err || status=$?
+# parts: the lines "Calculating ..." of what it printed, in their order, and all others.
+parts() {
 	grep '^Calculating' out | sort -k4n >calculating || :
 	grep -v '^Calculating' out >rest || :
 }
@@ -57,22 +43,13 @@ good() {
 	from=$1 to=$2 wanted=$3
 	shift 3
 	run "$@"
+	parts
 	factorials "$from" "$to" >expected
 	seq "$from" "$to" | sed 's/^/Calculating factorial of /' >all
 	check "status of '$*'" [ "$status" -eq "$wanted" ]
 	check "results of '$*'" diff expected rest
 	check "calculations of '$*'" diff all calculating
 	check "silence on standard error of '$*'" [ ! -s err ]
-}
-
-# bad MESSAGE ARGUMENT...: a run that is refused.
-bad() {
-	message=$1
-	shift
-	run "$@"
-	check "status of '$*'" [ "$status" -eq 2 ]
-	check "message of '$*'" grep -F -e "$message" err
-	check "silence of '$*'" [ ! -s out ]
 }
 
 good 1 10 0
@@ -84,6 +61,7 @@ good 17 20 0 --workers 3 17 20
 good 19 24 1 19 24
 good 100 100 1 100 100
 run 900 1000
+parts
 check 'a hundred failures' [ "$(grep -c 'failed: EOVERFLOW' rest)" -eq 101 ]
 
 bad "'-3' is not a number from 1 to" -3
@@ -99,15 +77,7 @@ bad "'-1' is not a number from 1 to" --workers -1
 bad 'usage:' 1 2 3
 bad 'usage:' --unknown
 
-run --help
-check 'status of --help' [ "$status" -eq 0 ]
-check 'text of --help' grep -q '^usage:' out
-if [ -w /dev/full ]; then
-	status=0
-	"$program" >/dev/full 2>err || status=$?
-	check 'a full disk: status' [ $status -eq 1 ]
-	check 'a full disk: message' grep 'cannot write' err
-fi
+help
+full 'cannot write'
 
-echo "q7_factorials: $checks checks"
-exit $failed
+finish

@@ -4,26 +4,8 @@
 # q8_squares.sh PROGRAM: does it print what it should?  Times are any numbers;
 # all else is compared with what awk squares.
 set -eu
-
-program=$(realpath "$1")
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
-checks=0 failed=0
-
-# check WHAT COMMAND...: the command must succeed.
-check() {
-	what=$1
-	shift
-	checks=$((checks + 1))
-	"$@" >said 2>&1 || { echo "failed: $what"; cat said; failed=1; }
-}
-
-# run ARGUMENT...: leave what it prints in out and err, its status in $status.
-run() {
-	status=0
-	"$program" "$@" >out 2>err || status=$?
-}
+# shellcheck source=tests/examples/lib.sh
+. "$(dirname "$0")/lib.sh"
 
 # told FROM TO SIZE...: what it should print, each time given as T, each speed-up as X.
 told() {
@@ -56,16 +38,6 @@ good() {
 	check "silence on standard error of '$*'" [ ! -s err ]
 }
 
-# bad MESSAGE ARGUMENT...: a run that is refused.
-bad() {
-	message=$1
-	shift
-	run "$@"
-	check "status of '$*'" [ "$status" -eq 2 ]
-	check "message of '$*'" grep -F -e "$message" err
-	check "silence of '$*'" [ ! -s out ]
-}
-
 good 1 10 '2 4 8'
 check 'the first size is what others are compared with' grep -q '^ *2 .* 1\.00$' out
 good 1 10 '1' 1
@@ -92,15 +64,7 @@ bad 'usage:' --unknown
 # shellcheck disable=SC2046 # many words
 bad 'usage:' $(seq 65)
 
-run --help
-check 'status of --help' [ "$status" -eq 0 ]
-check 'text of --help' grep -q '^usage:' out
-if [ -w /dev/full ]; then
-	status=0
-	"$program" 2 >/dev/full 2>err || status=$?
-	check 'a full disk: status' [ $status -eq 1 ]
-	check 'a full disk: message' grep 'cannot write' err
-fi
+help
+full 'cannot write' 2
 
-echo "q8_squares: $checks checks"
-exit $failed
+finish

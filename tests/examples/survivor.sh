@@ -5,28 +5,10 @@
 # program live on?  Numbers that differ from run to run, of processes, times and
 # memory, are not looked at.
 set -eu
-
-program=$(realpath "$1")
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
-checks=0 failed=0
+# shellcheck source=tests/examples/lib.sh
+. "$(dirname "$0")/lib.sh"
 # shellcheck disable=SC3045 # dash, bash and busybox have it
 ulimit -c 0 # crashes that are meant leave no core files
-
-# check WHAT COMMAND...: the command must succeed.
-check() {
-	what=$1
-	shift
-	checks=$((checks + 1))
-	"$@" >said 2>&1 || { echo "failed: $what"; cat said; failed=1; }
-}
-
-# run ARGUMENT...: leave what it prints in out and err, its status in $status.
-run() {
-	status=0
-	"$program" "$@" >out 2>err || status=$?
-}
 
 # told ROUNDS: the outcomes that there must be, without messages.
 told() {
@@ -60,7 +42,7 @@ good() {
 	rounds=$1
 	shift
 	run "$@"
-	skipped='' each=17
+	each=17
 	told "$rounds" >expected
 	if grep -q '^left out, since it is built with a sanitizer' out; then
 		skipped=', no limit of memory: sanitizers need more' each=15
@@ -94,31 +76,13 @@ story spin 'worker'
 good 1 --workers 1
 good 3 --workers 8 --rounds 3
 
-# bad MESSAGE ARGUMENT...: a run that is refused.
-bad() {
-	message=$1
-	shift
-	run "$@"
-	check "status of '$*'" [ "$status" -eq 2 ]
-	check "message of '$*'" grep -F -e "$message" err
-	check "silence of '$*'" [ ! -s out ]
-}
-
 bad "'0' is not a number from 1 to" --workers 0
 bad "'1025' is not a number from 1 to" --workers 1025
 bad "'x' is not a number" --rounds x
 bad 'usage:' surplus
 bad 'usage:' --unknown
 
-run --help
-check 'status of --help' [ "$status" -eq 0 ]
-check 'text of --help' grep -q '^usage:' out
-if [ -w /dev/full ]; then
-	status=0
-	"$program" >/dev/full 2>err || status=$?
-	check 'a full disk: status' [ $status -eq 1 ]
-	check 'a full disk: message' grep 'cannot write' err
-fi
+help
+full 'cannot write'
 
-echo "survivor: $checks checks$skipped"
-exit $failed
+finish
