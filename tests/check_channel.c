@@ -6,7 +6,6 @@
 #include "tests/common.h"
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/resource.h>
 
 struct pair {
 	int ends[2];
@@ -208,7 +207,7 @@ under_valgrind(void)
 START_TEST(channel_emfile)
 {
 	int ends[2] = {-7, -7}, got[2] = {-7, -7}, free_one;
-	struct rlimit before, few;
+	rlim_t before;
 	struct pair c;
 	char byte;
 	size_t n;
@@ -219,11 +218,8 @@ START_TEST(channel_emfile)
 	ck_assert_int_eq(conc__channel_send(c.ends[0], "x", 1, (int[]){0, 1}, 2), 0);
 	free_one = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	ck_assert_int_ge(free_one, 0);
-	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
-	few = before;
-	few.rlim_cur = (rlim_t)free_one + 1;
 	close(free_one); /* one is left, and a channel takes two */
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	before = limit_descriptors((rlim_t)free_one + 1);
 	ck_assert_int_eq(conc__channel(ends), -EMFILE);
 	ck_assert_int_eq(ends[0], -7);
 	ck_assert_int_eq(ends[1], -7);
@@ -232,7 +228,7 @@ START_TEST(channel_emfile)
 	ck_assert_uint_eq(n, 1);
 	ck_assert_int_eq(got[0], free_one);
 	ck_assert_int_eq(got[1], -7);
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	limit_descriptors(before);
 	conc__close(got[0]);
 	close_channel(c);
 }

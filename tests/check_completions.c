@@ -3,7 +3,6 @@
  * Completions: futures in the order in which they end, and the descriptor.
  */
 #include "tests/future.h"
-#include <sys/resource.h>
 
 /* Take the next one, which must be f, with user. */
 static void
@@ -241,15 +240,12 @@ START_TEST(fd_emfile)
 {
 	conc_completions *c = completions();
 	conc_future *f = finished(1);
-	struct rlimit before, none;
+	rlim_t before;
 	int fd;
 
-	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
-	none = before;
-	none.rlim_cur = 0;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	before = limit_descriptors(0);
 	fd = conc_completions_fd(c);
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	limit_descriptors(before);
 	ck_assert_int_eq(fd, -EMFILE);
 	ck_assert_int_eq(conc_completions_add(c, f, NULL), 0);
 	ck_assert(readable(conc_completions_fd(c)));

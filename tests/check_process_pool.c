@@ -74,14 +74,11 @@ END_TEST
 START_TEST(without_a_descriptor_left)
 {
 	conc_executor *pool = NULL;
-	struct rlimit before, none;
+	rlim_t before;
 
-	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
-	none = before;
-	none.rlim_cur = 3;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	before = limit_descriptors(3);
 	ck_assert_int_eq(conc_process_pool_create(&pool, NULL), -EMFILE);
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	limit_descriptors(before);
 	ck_assert_ptr_null(pool);
 }
 END_TEST

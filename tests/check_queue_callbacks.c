@@ -6,7 +6,6 @@
 #include "tests/queue.h"
 #include <conc/future.h>
 #include <poll.h>
-#include <sys/resource.h>
 
 static bool
 readable(int fd)
@@ -52,15 +51,12 @@ END_TEST
 START_TEST(fd_of_a_closed_queue_and_none_to_be_had)
 {
 	conc_queue *q = QUEUE(.capacity = 0);
-	struct rlimit before, none;
+	rlim_t before;
 	int fd;
 
-	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
-	none = before;
-	none.rlim_cur = 0;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	before = limit_descriptors(0);
 	fd = conc_queue_fd(q);
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	limit_descriptors(before);
 	ck_assert_int_eq(fd, -EMFILE);
 	ck_assert_int_eq(conc_queue_close_now(q), 0);
 	ck_assert(readable(conc_queue_fd(q)));

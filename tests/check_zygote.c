@@ -278,17 +278,15 @@ END_TEST
 START_TEST(refused)
 {
 	int none[CONC__SPAWNED_FDS], first = dup(0);
-	struct rlimit before, few;
+	rlim_t before;
 	struct conc__control m;
 	struct worker w;
 
 	close(first);
-	getrlimit(RLIMIT_NOFILE, &before);
 	/* The channel, the watch of the host, and one pipe, but not two. */
-	few = (struct rlimit){(rlim_t)first + 5, before.rlim_max};
-	setrlimit(RLIMIT_NOFILE, &few);
+	before = limit_descriptors((rlim_t)first + 5);
 	open_zygote();
-	setrlimit(RLIMIT_NOFILE, &before);
+	limit_descriptors(before);
 	for (int i = 0; i < 3; i++) {
 		tell(CONC__CONTROL_SPAWN, 2, 5);
 		m = hear(CONC__CONTROL_REFUSED, none);
@@ -310,7 +308,7 @@ END_TEST
 START_TEST(no_descriptors_in_the_host)
 {
 	int none[CONC__SPAWNED_FDS], first, watch = conc__process_watch(getpid());
-	struct rlimit before, few;
+	rlim_t before;
 	struct worker w;
 
 	if (watch == -ENOSYS) /* valgrind, which sees to the limit itself, but not here */
@@ -319,12 +317,10 @@ START_TEST(no_descriptors_in_the_host)
 	open_zygote();
 	first = dup(0);
 	close(first);
-	getrlimit(RLIMIT_NOFILE, &before);
-	few = (struct rlimit){(rlim_t)first + 2, before.rlim_max};
 	tell(CONC__CONTROL_SPAWN, 0, 77);
-	setrlimit(RLIMIT_NOFILE, &few);
+	before = limit_descriptors((rlim_t)first + 2);
 	ck_assert_int_eq(hear(CONC__CONTROL_REFUSED, none).code, -EMFILE);
-	setrlimit(RLIMIT_NOFILE, &before);
+	limit_descriptors(before);
 	ck_assert_uint_eq(hear(CONC__CONTROL_DIED, none).incarnation, 77);
 	w = spawn(0);
 	dismiss(&w);

@@ -42,6 +42,7 @@
  *                          child's exit status (0 if f returned; 1 if an
  *                          assertion failed), or 1000 + the signal
  * thread_count(), descriptor_count(), child_count()
+ * limit_descriptors(n)     no descriptor from n on can be had; the limit before
  *
  * A time-out here is an alarm for hangs, never a part of what is tested.
  */
@@ -55,6 +56,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,6 +100,19 @@ static inline int
 descriptor_count(void)
 {
 	return count_entries("/proc/self/fd"); /* one more, for the folder, each time */
+}
+
+static inline rlim_t
+limit_descriptors(rlim_t n)
+{
+	struct rlimit limit;
+	rlim_t before;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	before = limit.rlim_cur;
+	limit.rlim_cur = n;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return before;
 }
 
 /* Children, dead ones not waited for included; 1 stands for any where /proc is silent. */
