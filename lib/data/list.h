@@ -24,8 +24,8 @@ struct conc_list {
 	struct conc__mutex mutex;     /* guards all below */
 	struct conc__condition freed; /* there is no owner any more */
 	struct conc__condition grew;  /* an element came in, or the list was closed */
-	/* who may use it; 0: all.  The ring is his, without mutex */
-	uint64_t owner;               /* the thread's number; 0: nobody */
+	/* the number of the thread that may use it; 0: all.  The ring is its, without mutex */
+	uint64_t owner;
 	size_t depth;                 /* how often the owner owns it */
 	/* the depth the innermost compare or visit runs at; 0: none */
 	size_t pinned;
