@@ -5,15 +5,6 @@
  */
 #include "tests/queue.h"
 #include <conc/future.h>
-#include <poll.h>
-
-static bool
-readable(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-
-	return poll(&p, 1, 0) == 1 && p.revents == POLLIN;
-}
 
 START_TEST(fd_is_readable_while_a_get_would_not_block)
 {

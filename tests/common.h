@@ -42,6 +42,7 @@
  *                          child's exit status (0 if f returned; 1 if an
  *                          assertion failed), or 1000 + the signal
  * thread_count(), descriptor_count(), child_count()
+ * readable(fd)             does it poll readable now, and nothing else?
  * limit_descriptors(n)     no descriptor from n on can be had; the limit before
  *
  * A time-out here is an alarm for hangs, never a part of what is tested.
@@ -49,6 +50,7 @@
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -100,6 +102,16 @@ static inline int
 descriptor_count(void)
 {
 	return count_entries("/proc/self/fd"); /* one more, for the folder, each time */
+}
+
+static inline bool
+readable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int n = poll(&p, 1, 0);
+
+	ck_assert_int_ge(n, 0);
+	return n == 1 && p.revents == POLLIN;
 }
 
 static inline rlim_t

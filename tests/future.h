@@ -8,7 +8,6 @@
  */
 #include "tests/common.h"
 #include <conc/conc.h>
-#include <poll.h>
 
 /* How a future stands: done, running, cancelled. */
 #define ck_assert_state(f, is_done, is_running, is_cancelled)                   \
@@ -93,16 +92,6 @@ completions(void)
 	ck_assert_int_eq(conc_completions_create(&c), 0);
 	ck_assert_ptr_nonnull(c);
 	return c;
-}
-
-static inline bool
-readable(int fd)
-{
-	struct pollfd poller = {fd, POLLIN, 0};
-	int n = poll(&poller, 1, 0);
-
-	ck_assert_int_ge(n, 0);
-	return n == 1 && (poller.revents & POLLIN);
 }
 
 static inline conc_executor *
