@@ -74,7 +74,10 @@ cc       = $(CC) $(inc) -I$Sinclude -MMD -MP -MF $@.d -MT $@ -std=c11 -pthread -
            -fvisibility=hidden -Wall -Wextra -Wshadow -Wmissing-prototypes \
            $(S:%/=-fmacro-prefix-map=%/=) $(CPPFLAGS) $(CFLAGS) $(san)
 ld       = $(CC) -pthread $(CFLAGS) $(san)
-san      = $(SAN:%=-fsanitize=% -fno-sanitize-recover=all -fno-omit-frame-pointer)
+san      = $(SAN:%=-fsanitize=% -fno-sanitize-recover=all -fno-omit-frame-pointer $(runtime))
+# tests/asan_fork.c wants of AddressSanitizer what gcc's shared runtime hides.
+runtime := $(if $(findstring address,$(SAN)),$(shell $(CC) --version | grep -q clang || \
+           echo -static-libasan))
 hidden   = -I$Slib -I$(srcdir) -D_GNU_SOURCE
 remake  := $SMakefile $(wildcard config.mk)
 say      = mkdir -p $(@D); echo "  $1	$@";

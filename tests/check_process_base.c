@@ -391,6 +391,68 @@ START_TEST(shared_memory_is_shared)
 }
 END_TEST
 
+/* --- fork, where AddressSanitizer's allocator is at work: asan_fork.c --- */
+
+#ifdef __SANITIZE_ADDRESS__
+extern __attribute__((weak)) void asan_lock(void) __asm__("_ZN6__lsan13LockAllocatorEv");
+extern __attribute__((weak)) void asan_unlock(void) __asm__("_ZN6__lsan15UnlockAllocatorEv");
+
+static struct latch held = LATCH, forking = LATCH, forked = LATCH;
+
+static void
+tell_forking(void)
+{
+	latch_set(&forking);
+}
+
+static void
+tell_forked(void)
+{
+	latch_set(&forked);
+}
+
+/* Hold its locks over a fork: for good, or until who forks must have come to wait for them. */
+static void *
+hold_allocator(void *arg)
+{
+	asan_lock();
+	latch_set(&held);
+	latch_wait(&forking, 1);
+	for (int i = 0; i < 50000 && latch_count(&forked) == 0; i++)
+		sched_yield();
+	asan_unlock();
+	return arg;
+}
+
+static int
+allocate(void *arg)
+{
+	for (size_t size = 1; size < 1000000; size *= 2) {
+		void *volatile p = malloc(size); /* volatile: or it is left out */
+
+		free(p);
+	}
+	return arg != NULL;
+}
+
+START_TEST(the_child_can_allocate)
+{
+	pthread_t thread;
+	int pid;
+
+	if (asan_lock == NULL || asan_unlock == NULL)
+		return; /* it sees to that itself */
+	ck_assert_int_eq(pthread_atfork(tell_forking, tell_forked, NULL), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, hold_allocator, NULL), 0);
+	latch_wait(&held, 1);
+	pid = conc__process_start(allocate, NULL);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(end_of(pid).exit_status, 0);
+}
+END_TEST
+#endif
+
 int
 main(void)
 {
@@ -411,5 +473,8 @@ main(void)
 	tcase_add_test(tc, signal_einval);
 	tcase_add_test(tc, watch_polls_readable_at_the_end);
 	tcase_add_test(tc, shared_memory_is_shared);
+#ifdef __SANITIZE_ADDRESS__
+	tcase_add_test(tc, the_child_can_allocate);
+#endif
 	return run_suite(s);
 }
