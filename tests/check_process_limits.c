@@ -129,6 +129,31 @@ START_TEST(cpu_time_is_counted_per_task)
 }
 END_TEST
 
+static int
+leave_no_timers(void *user)
+{
+	return setrlimit(RLIMIT_SIGPENDING, &(struct rlimit){0, 0}) == 0 ? 0 : *(int *)user;
+}
+
+/* A task that cannot be limited does not begin. */
+START_TEST(cpu_time_without_a_timer)
+{
+	conc_executor *pool;
+	int failed = -EIO;
+
+	pool = PROCESSES(
+	    .workers = 1, .cpu_limit = CONC_S(1000), .init = leave_no_timers, .user = &failed);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(finish(submit_run(pool, i)), -EAGAIN);
+		ck_assert_str_eq(conc_exception_message(conc_caught()),
+		    "there is no timer for the CPU limit");
+		ck_assert_int_eq(shared->runs[i], 0);
+	}
+	conc_executor_destroy(pool);
+	conc_clear();
+}
+END_TEST
+
 enum { MEGABYTE = 1 << 20 };
 
 /* Takes so many megabytes, and keeps them until its end. */
@@ -323,6 +348,7 @@ main(void)
 	tcase_add_test(time, a_stopped_worker_is_killed);
 	tcase_add_test(time, cpu_time_is_limited);
 	tcase_add_test(time, cpu_time_is_counted_per_task);
+	tcase_add_test(time, cpu_time_without_a_timer);
 	tcase_add_test(memory, memory_is_limited_above_the_zygote);
 	tcase_add_test(memory, a_worker_goes_before_the_host);
 	tcase_add_loop_test(retries, retries_repeat_a_crash, 0, WAYS);
