@@ -388,7 +388,43 @@ outer_task(const void *arg, void *result)
 	return rc;
 }
 
-/* The worker of a worker's pool: its records go up to the one handler, and tell whose they are. */
+static int
+repeat(const void *arg, void *result)
+{
+	(void)arg, (void)result;
+	for (int i = 0; i < 1000; i++)
+		conc_log(CONC_LOG_WARNING, "again");
+	conc_log(CONC_LOG_WARNING, "at last");
+	return 0;
+}
+
+/* What repeats is counted in the host, and is the worker's nevertheless. */
+START_TEST(repeats_of_a_worker)
+{
+	conc_executor *pool;
+	int told = 0, left_out = 0;
+
+	heard_start(CONC_LOG_WARNING);
+	pool = PROCESSES(.workers = 1);
+	ck_assert_int_eq(finish(SUBMIT(pool, .fn = repeat)), 0);
+	for (int i = 0; i < heard_count() - 1; i++) {
+		const struct heard *h = heard(i);
+
+		told += h->record.repeated == 0;
+		left_out += h->record.repeated;
+		ck_assert_int_eq(strncmp(h->message, "again", 5), 0);
+		ck_assert_int_eq(h->record.worker, 0);
+		ck_assert_int_ne(h->record.pid, getpid());
+	}
+	ck_assert_str_eq(heard(heard_count() - 1)->message, "at last");
+	ck_assert_int_eq(told + left_out, 1000);
+	ck_assert_int_gt(left_out, 0);
+	conc_executor_destroy(pool);
+	heard_stop();
+}
+END_TEST
+
+/* The worker of a worker's pool: its records go up to the one handler, and name it. */
 START_TEST(records_of_a_pool_within_a_worker)
 {
 	conc_executor *pool;
@@ -455,6 +491,7 @@ main(void)
 	tcase_add_test(tc, a_worker_may_have_a_handler_of_its_own);
 	tcase_add_test(tc, a_child_of_a_task_writes_to_standard_error);
 	tcase_add_test(tc, what_cannot_be_sent_is_written);
+	tcase_add_test(tc, repeats_of_a_worker);
 	tcase_add_test(tc, records_of_a_pool_within_a_worker);
 	tcase_add_test(tc, a_cancelled_thread_leaves_whole_records);
 	return run_suite(s);
