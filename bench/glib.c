@@ -162,6 +162,7 @@ bench_memory(void)
 	return bytes / QUEUED;
 }
 
-const struct benchmark benchmarks[] = {{"submit", "ns", bench_bursts}, {"hold", "ns", bench_push},
-    {"fire", "ns", bench_push}, {"round_trip", "ns", bench_round_trip}, {"map", "ns", bench_map},
+const struct benchmark benchmarks[] = {{"submit", "ns", bench_bursts},
+    {"hold", "ns", bench_push}, {"fire", "ns", bench_push},
+    {"round_trip", "ns", bench_round_trip}, {"map", "ns", bench_map},
     {"memory", "bytes", bench_memory}, {NULL, NULL, NULL}};

@@ -15,7 +15,7 @@
 
 static long counter;
 
-/* In a program of one thread, which needs no lock, glibc's do without atomics: so have had two. */
+/* In a program of one thread, which needs no lock, glibc's do without atomics: hence two. */
 static void *
 nothing(void *arg)
 {

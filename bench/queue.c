@@ -10,7 +10,8 @@ make(size_t capacity)
 {
 	conc_queue *queue;
 
-	require(conc_queue_create(&queue, sizeof(void *), CONC_QUEUE(.capacity = capacity)) == 0,
+	require(
+	    conc_queue_create(&queue, sizeof(void *), CONC_QUEUE(.capacity = capacity)) == 0,
 	    "queue");
 	return queue;
 }

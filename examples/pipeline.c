@@ -127,7 +127,9 @@ search(struct block *b, const char *pattern)
 	}
 	b->size = (size_t)(kept - b->lines);
 	regfree(&regex);
-	return line < end ? conc_raise(-EILSEQ, "%s: a zero byte: this is no text", b->name) : 0;
+	if (line < end)
+		return conc_raise(-EILSEQ, "%s: a zero byte: this is no text", b->name);
+	return 0;
 }
 
 static int
@@ -240,7 +242,8 @@ run(struct pipeline *p)
 	conc_thread *threads[1 + MOST];
 	int rc, code, n = 0;
 
-	rc = conc_queue_create(&p->work, sizeof(struct block *), CONC_QUEUE(.destroy = make_void));
+	rc = conc_queue_create(
+	    &p->work, sizeof(struct block *), CONC_QUEUE(.destroy = make_void));
 	if (rc == 0)
 		rc = conc_queue_create(&p->order, sizeof(struct block *),
 		    CONC_QUEUE(.capacity = (size_t)p->capacity));

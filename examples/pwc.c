@@ -365,9 +365,11 @@ main(int argc, char **argv)
 	/* A number of its own: in a worker process 0 is /dev/null. */
 	standard_input = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (processes)
-		rc = conc_process_pool_create(&run.pool, CONC_PROCESS_POOL(.workers = (int)workers));
+		rc = conc_process_pool_create(
+		    &run.pool, CONC_PROCESS_POOL(.workers = (int)workers));
 	else
-		rc = conc_thread_pool_create(&run.pool, CONC_THREAD_POOL(.workers = (int)workers));
+		rc = conc_thread_pool_create(
+		    &run.pool, CONC_THREAD_POOL(.workers = (int)workers));
 	if (rc == 0)
 		rc = names ? count_named(&run, argv + optind, names) :
 			     count_listed(&run, separator, &names);

@@ -33,7 +33,7 @@ add_numbers(const void *arg, void *result)
 	(void)result;
 	for (i = 0; i < NUMBERS; i++) {
 		n = (int)(nrand48(job.seed) % 100) + 1;
-		/* Adding and telling are one step: so the lines come in the order of the deeds. */
+		/* Adding and telling are one step: the lines come in the order of the deeds. */
 		CONC_WITH_LIST(job.list) {
 			rc = conc_list_append(job.list, &n);
 			if (rc == 0)
@@ -115,7 +115,8 @@ number(const char *text, long max)
 	errno = 0;
 	n = strtol(text, &end, 10);
 	if (end == text || *end != '\0' || errno || n < 0 || n > max) {
-		fprintf(stderr, "q4_shared_list: '%s' is not a number from 0 to %ld\n", text, max);
+		fprintf(stderr, "q4_shared_list: '%s' is not a number from 0 to %ld\n", text,
+		    max);
 		exit(2);
 	}
 	return n;
@@ -152,7 +153,8 @@ main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0); /* each line at once, also into a pipe */
 	rc = conc_list_create(&job.list, sizeof(int));
 	if (rc == 0)
-		rc = conc_thread_pool_create(&pool, CONC_THREAD_POOL(.workers = 2, .name = "list"));
+		rc = conc_thread_pool_create(
+		    &pool, CONC_THREAD_POOL(.workers = 2, .name = "list"));
 	if (rc == 0)
 		rc = run(pool, &job);
 	if (rc == 0)

@@ -53,10 +53,12 @@ run(int size, const int64_t *numbers, int64_t *squares, size_t n, double *taken)
 	conc_executor *pool;
 	int rc;
 
-	rc = conc_process_pool_create(&pool, CONC_PROCESS_POOL(.workers = size, .name = "square"));
+	rc = conc_process_pool_create(
+	    &pool, CONC_PROCESS_POOL(.workers = size, .name = "square"));
 	if (rc)
 		return rc;
-	rc = conc_map(pool, square, n, numbers, sizeof *numbers, squares, sizeof *squares, NULL);
+	rc = conc_map(
+	    pool, square, n, numbers, sizeof *numbers, squares, sizeof *squares, NULL);
 	conc_executor_destroy(pool); /* waits for its processes */
 	*taken = seconds() - begin;
 	return rc;
@@ -124,7 +126,8 @@ main(int argc, char **argv)
 {
 	static const struct option options[] = {{"work", required_argument, NULL, 'w'},
 	    {"range", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {0}};
-	static const char usage[] = "usage: q8_squares [--work N] [--range FROM TO] [SIZE]...\n";
+	static const char usage[] =
+	    "usage: q8_squares [--work N] [--range FROM TO] [SIZE]...\n";
 	int sizes[MOST_SIZES] = {2, 4, 8}, count = 0, c, status;
 
 	while ((c = getopt_long(argc, argv, "+w:r:h", options, NULL)) != -1) {

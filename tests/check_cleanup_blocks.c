@@ -62,7 +62,8 @@ START_TEST(waits_in_a_cleanup_are_edeadlk)
 	struct scene s = {.barrier = CONC_BARRIER_INIT(2), .gate = GATE};
 	conc_executor *pool = POOL(.workers = 1);
 
-	ck_assert_int_eq(conc_queue_create(&s.queue, sizeof(int), CONC_QUEUE(.capacity = 1)), 0);
+	ck_assert_int_eq(
+	    conc_queue_create(&s.queue, sizeof(int), CONC_QUEUE(.capacity = 1)), 0);
 	ck_assert_int_eq(conc_lock_acquire(&s.lock, CONC_FOREVER), 0);
 	ck_assert_int_eq(conc_rlock_acquire(&s.rlock, CONC_FOREVER), 0);
 	ck_assert_int_eq(

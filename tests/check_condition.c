@@ -129,7 +129,7 @@ last_wait(void *arg)
 	return waiters(&s->condition) == (uint32_t)(10 - awoken);
 }
 
-/* On their way to sleep some may wake that need not: so each count is the least there can be. */
+/* On their way to sleep some may wake that need not: each count is the least there can be. */
 static void
 check_notify(struct state *s)
 {

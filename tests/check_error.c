@@ -127,7 +127,8 @@ START_TEST(what_was_raised_elsewhere_says_where)
 	conc__caught_restore(e);
 	e = conc__exception_adopt(5, "job");
 	ck_assert_int_eq(conc_exception_pid(e), getpid() + 1);
-	snprintf(want, sizeof want, "  Task \"job\", in process %d\nerror 5: far", getpid() + 1);
+	snprintf(
+	    want, sizeof want, "  Task \"job\", in process %d\nerror 5: far", getpid() + 1);
 	conc_exception_format(e, text, sizeof text);
 	ck_assert_str_eq(text, want);
 	conc_exception_release(e);

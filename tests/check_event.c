@@ -264,7 +264,8 @@ START_TEST(seen_without_a_sleep)
 		struct bunch b;
 
 		bunch_start(&b, 1, set_it, &s);
-		while (_i == 0 ? !conc_event_is_set(&s.e) : conc_event_wait(&s.e, CONC_NOW) != 0)
+		while (_i == 0 ? !conc_event_is_set(&s.e) :
+				 conc_event_wait(&s.e, CONC_NOW) != 0)
 			sched_yield();
 		ck_assert_int_eq(s.content, 42);
 		bunch_join(&b);

@@ -165,8 +165,10 @@ END_TEST
 static bool
 is_watched(void *arg)
 {
+	struct handmade *h = arg;
+
 	/* relaxed: only whether somebody has come */
-	return (conc__load_relaxed(&((struct handmade *)arg)->future.state) & CONC__WAITED) != 0;
+	return (conc__load_relaxed(&h->future.state) & CONC__WAITED) != 0;
 }
 
 /* Put it back once somebody waits for it. */

@@ -105,7 +105,8 @@ START_TEST(nothing_is_lost_or_doubled_between_threads)
 	int n = 0, i;
 
 	for (i = 0; i < 3; i++)
-		start(&take[i], take_all, l, seed + 10u + (uint32_t)i, (ptrdiff_t[]){0, -1, 1}[i]);
+		start(&take[i], take_all, l, seed + 10u + (uint32_t)i,
+		    (ptrdiff_t[]){0, -1, 1}[i]);
 	for (i = 0; i < 2; i++)
 		start(&put[i], put_many, l, seed + (uint32_t)i, 0);
 	for (i = 0; i < 20; i++, jitter(&seed)) /* two threads put at most 42 each */

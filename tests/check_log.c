@@ -449,7 +449,7 @@ log_in_child(void)
 	conc_set_log(NULL, NULL, CONC_LOG_NONE);
 }
 
-/* Check has a lock of its own, which the child would find held: no asserts in the other thread. */
+/* Check has a lock, which the child would find held: no asserts in the other thread. */
 static void
 take_no_notice(const conc_log_record *record, void *user)
 {

@@ -160,7 +160,10 @@ destroy_own_pool(const void *arg, void *result)
 	return 0;
 }
 
-/* The pool is freed while its submitter is still inside conc_submit; the fixture counts threads. */
+/*
+ * The pool is freed while its submitter is still inside conc_submit; the
+ * fixture counts threads.
+ */
 START_TEST(a_detached_task_destroys_its_pool)
 {
 	for (int i = 0; i < seeds(); i++) {
@@ -169,7 +172,8 @@ START_TEST(a_detached_task_destroys_its_pool)
 
 		ck_assert_int_eq(finish(SUBMIT(pool, .fn = nothing_task)), 0);
 		jitter(&seed);
-		ck_assert_int_eq(conc_submit(pool, destroy_own_pool, &pool, sizeof pool, 0, NULL), 0);
+		ck_assert_int_eq(
+		    conc_submit(pool, destroy_own_pool, &pool, sizeof pool, 0, NULL), 0);
 	}
 }
 END_TEST

@@ -18,7 +18,7 @@ log_task(const void *arg, void *result)
 	return 0;
 }
 
-/* Of task n, all that it logged, each once and in order, has come by now; from which process. */
+/* Of task n all that it logged, each once and in order, has come; from which process. */
 static int
 is_whole(int n, int records_of_it)
 {

@@ -74,7 +74,8 @@ START_TEST(two_kills_at_one_worker)
 	conc_executor *pool = PROCESSES(.workers = 1);
 
 	for (int i = 0; i < 1000; i++) {
-		conc_future *f[2] = {SUBMIT(pool, .fn = none_task), SUBMIT(pool, .fn = none_task)};
+		conc_future *f[2] = {
+		    SUBMIT(pool, .fn = none_task), SUBMIT(pool, .fn = none_task)};
 		int killed[2];
 
 		while (!conc_future_running(f[1]) && !conc_future_done(f[1]))
@@ -104,8 +105,8 @@ START_TEST(who_was_killed_from_outside_is_told_so)
 
 	for (int i = 0; i < 20; i++) {
 		ck_assert_int_eq(finish(SUBMIT(pool, .fn = kill_me_task)), CONC_ECRASHED);
-		ck_assert_ptr_nonnull(strstr(
-		    conc_exception_message(conc_caught()), "perhaps the system was out of memory"));
+		ck_assert_ptr_nonnull(strstr(conc_exception_message(conc_caught()),
+		    "perhaps the system was out of memory"));
 		conc_clear();
 	}
 	conc_executor_destroy(pool);
@@ -155,7 +156,8 @@ START_TEST(a_spoilt_page_spoils_one_worker)
 {
 	conc_executor *pool = PROCESSES(.workers = 1);
 	struct conc__page *page = ((struct conc__process_pool *)pool)->brood->plan.pages;
-	conc_future *f = SUBMIT(pool, .fn = scribble_task, .arg = &page, .arg_size = sizeof page);
+	conc_future *f =
+	    SUBMIT(pool, .fn = scribble_task, .arg = &page, .arg_size = sizeof page);
 	conc_future *g[8];
 
 	reach(&shared->come, 1);
@@ -278,7 +280,8 @@ mess_task(const void *arg, void *result)
 	if (m->byte >= 0)
 		memset(m->page, (int)m->byte, sizeof *m->page);
 	else
-		conc__store_relaxed(&m->page->claims[1], conc__claim_word(1, CONC__CLAIM_REVOKED));
+		conc__store_relaxed(
+		    &m->page->claims[1], conc__claim_word(1, CONC__CLAIM_REVOKED));
 	return spin_task(NULL, result);
 }
 

@@ -193,7 +193,8 @@ count_dropped(void *element, void *crowd)
 static void
 all_methods_in_many_threads(conc_queue_order order, bool immediate)
 {
-	struct crowd c = {.half = LATCH, .mutex = PTHREAD_MUTEX_INITIALIZER, .immediate = immediate};
+	struct crowd c = {
+	    .half = LATCH, .mutex = PTHREAD_MUTEX_INITIALIZER, .immediate = immediate};
 	pthread_t threads[WRITERS + READERS + JOINERS + 1];
 	void *(*body)(void *);
 	int i, n = sizeof threads / sizeof threads[0];

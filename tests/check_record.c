@@ -75,8 +75,12 @@ is_sound(void)
 static void
 make_sound(void)
 {
-	sent.head = (struct conc__logged){
-	    .time = 1, .level = CONC_LOG_INFO, .pid = 2, .worker = -1, .length = 5, .thread = "t"};
+	sent.head = (struct conc__logged){.time = 1,
+	    .level = CONC_LOG_INFO,
+	    .pid = 2,
+	    .worker = -1,
+	    .length = 5,
+	    .thread = "t"};
 	memcpy(sent.message, "hello\0xx", 8);
 	ck_assert(is_sound());
 }

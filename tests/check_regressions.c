@@ -103,8 +103,8 @@ static int
 shrink_task(const void *arg, void *result)
 {
 	struct shrink *s = (struct shrink *)arg;
-	conc_future *f = SUBMIT(s->pool, .fn = slow_once_task, .arg = s, .arg_size = CONC_BORROW,
-	    .retries = 1, .time_limit = 1000);
+	conc_future *f = SUBMIT(s->pool, .fn = slow_once_task, .arg = s,
+	    .arg_size = CONC_BORROW, .retries = 1, .time_limit = 1000);
 
 	(void)result;
 	latch_wait(&s->began, 1);

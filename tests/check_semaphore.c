@@ -22,7 +22,8 @@ START_TEST(constructor)
 	conc_semaphore s = CONC_SEMAPHORE_INIT(5);
 
 	ck_assert_int_eq(conc_semaphore_init(&s, (uint32_t)-1, 0), -EINVAL);
-	ck_assert_int_eq(conc_semaphore_init(&s, CONC_SEMAPHORE_MAX + 1, CONC_BOUNDED), -EINVAL);
+	ck_assert_int_eq(
+	    conc_semaphore_init(&s, CONC_SEMAPHORE_MAX + 1, CONC_BOUNDED), -EINVAL);
 	ck_assert_int_eq(conc_semaphore_init(&s, 1, 0x80), -EINVAL);
 	ck_assert_int_eq(conc_semaphore_init(&s, 1, 0x80 | CONC_SHARED), -EINVAL);
 	ck_assert_int_eq(conc_semaphore_init(&s, 1, CONC_SHARED), -ENOTSUP);

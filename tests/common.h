@@ -325,7 +325,10 @@ latch_wait(struct latch *l, int n)
 		ck_abort_msg("a latch did not reach %d within %d ms", n, hang_alarm);
 }
 
-/* The pause is no synchronisation: without it whoever looks keeps the lock from those who work. */
+/*
+ * The pause is no synchronisation: without it whoever looks keeps the lock
+ * from those who work.
+ */
 static inline void
 eventually(bool (*holds)(void *arg), void *arg)
 {

@@ -46,7 +46,8 @@ static inline int
 wait_for(struct state *s, bool (*predicate)(void *user), conc_time deadline)
 {
 	if (s->recursive)
-		return conc_condition_wait_for(&s->condition, &s->rlock, predicate, s, deadline);
+		return conc_condition_wait_for(
+		    &s->condition, &s->rlock, predicate, s, deadline);
 	return conc_condition_wait_for(&s->condition, &s->lock, predicate, s, deadline);
 }
 

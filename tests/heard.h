@@ -34,7 +34,8 @@ hear_record(const conc_log_record *record, void *user)
 	pthread_mutex_lock(&records.lock);
 	if (records.count == records.room) {
 		records.room = records.room > 0 ? 2 * records.room : 64;
-		records.list = realloc(records.list, (size_t)records.room * sizeof *records.list);
+		records.list = realloc(
+		    records.list, (size_t)records.room * sizeof *records.list);
 		if (records.list == NULL)
 			abort();
 	}

@@ -57,7 +57,7 @@ index_of_worker(const void *arg, void *result)
 	return 0;
 }
 
-/* Owned by the task, which tells that it has begun, and runs until it may go or is asked to stop. */
+/* The task's, which tells that it has begun, and runs until it may go or is asked to stop. */
 struct stay {
 	conc_promise *begun;
 	conc_future *go;
@@ -242,7 +242,8 @@ futures(conc_executor *pool)
 	conc_completions_destroy(set);
 
 	MUST(conc_submit(pool, text, "hello", 5, 0, &next) == 0);
-	MUST(conc_future_view(next, &view, &size) == 0 && size == 6 && strcmp(view, "hello") == 0);
+	MUST(conc_future_view(next, &view, &size) == 0);
+	MUST(size == 6 && strcmp(view, "hello") == 0);
 	conc_future_release(next);
 
 	/* Of these failures nobody has heard until the last is released. */
@@ -273,7 +274,8 @@ main(void)
 	full_queue(CONC_FAIL, -EAGAIN);
 	full_queue(CONC_CALLER_RUNS, 0);
 
-	MUST(conc_thread_pool_create(&pool, CONC_THREAD_POOL(.workers = 2, .name = "client")) == 0);
+	MUST(conc_thread_pool_create(
+		 &pool, CONC_THREAD_POOL(.workers = 2, .name = "client")) == 0);
 	futures(pool);
 
 	for (int i = 0; i < 50; i++)
@@ -306,7 +308,8 @@ main(void)
 	MUST(conc_future_result(f, NULL, 0) == -ECANCELED);
 	conc_future_release(f);
 	conc_promise_destroy(go);
-	MUST(conc_executor_stats(pool, &stats) == 0 && stats.cancelled == 1 && stats.workers == 0);
+	MUST(conc_executor_stats(pool, &stats) == 0);
+	MUST(stats.cancelled == 1 && stats.workers == 0);
 	conc_executor_destroy(pool);
 	MUST(hooked == 1);
 	printf("libconc %s serves C\n", CONC_VERSION);

@@ -179,7 +179,7 @@ item_kills_zygote(const void *arg, void *result)
 	return 0;
 }
 
-/* The zygote dies, and its worker lives on for a while: no item runs there that is run again. */
+/* The zygote dies, and its worker lives on for a while: no item runs there and again. */
 static void
 outlives_its_zygote(void)
 {
@@ -229,7 +229,8 @@ hear(const conc_log_record *record, void *user)
 {
 	int n, i, skip;
 
-	must(user == &books && sscanf(record->message, "task %d record %d %n", &n, &i, &skip) == 2);
+	must(user == &books);
+	must(sscanf(record->message, "task %d record %d %n", &n, &i, &skip) == 2);
 	must(n >= 0 && n < RUNS && i == atomic_fetch_add(&books.heard[n], 1));
 	must(strspn(record->message + skip, "-") == strlen(record->message + skip));
 }

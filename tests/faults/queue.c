@@ -140,7 +140,10 @@ descriptor(void)
 	conc_queue_destroy(q);
 }
 
-/* What could not be put in wakes nobody; what could does; a failed putter leaves the next his turn. */
+/*
+ * What could not be put in wakes nobody; what could does; a failed putter
+ * leaves the next his turn.
+ */
 struct producer {
 	conc_queue *q;
 	int put;
@@ -197,8 +200,9 @@ waits(void)
 int
 main(void)
 {
-	static const struct scenario scenarios[] = {SCENARIO(life), SCENARIO(fifo), SCENARIO(lifo),
-	    SCENARIO(priority), SCENARIO(put_many), SCENARIO(descriptor), SCENARIO(waits)};
+	static const struct scenario scenarios[] = {SCENARIO(life), SCENARIO(fifo),
+	    SCENARIO(lifo), SCENARIO(priority), SCENARIO(put_many), SCENARIO(descriptor),
+	    SCENARIO(waits)};
 
 	return run_faults(scenarios, sizeof scenarios / sizeof scenarios[0]);
 }

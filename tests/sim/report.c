@@ -90,8 +90,8 @@ crash(int signal, siginfo_t *info, void *context)
 	}
 	if (signal != SIGABRT && sim_context_overflown(&t->context, info->si_addr))
 		what = "stack overflow";
-	sim_note("%s: signal %d, in thread %u (%s), last seen at %s, %s", what, signal, t->number,
-	    t->name, t->op, t->site);
+	sim_note("%s: signal %d, in thread %u (%s), last seen at %s, %s", what, signal,
+	    t->number, t->name, t->op, t->site);
 #ifdef SIM_ASAN
 	sim_report(stderr);
 	_exit(1);

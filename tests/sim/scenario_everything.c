@@ -23,13 +23,15 @@ crash_once_task(const void *arg, void *result)
 static conc_future *
 submit_any(struct stage *s)
 {
-	static conc_fn *const fns[] = {run_task, fail_task, crash_once_task, any_task, run_task};
+	static conc_fn *const fns[] = {
+	    run_task, fail_task, crash_once_task, any_task, run_task};
 	conc_future *f = NULL;
 	int rc;
 
 	rc = conc_submit_task(s->pool,
-	    CONC_TASK(.fn = fns[sim_random(s->calls > 6 ? 3 : 5)], .arg = s, .arg_size = CONC_BORROW,
-		.retries = (int)sim_random(2), .backoff = sim_random(2) ? CONC_US(3) : 0,
+	    CONC_TASK(.fn = fns[sim_random(s->calls > 6 ? 3 : 5)], .arg = s,
+		.arg_size = CONC_BORROW, .retries = (int)sim_random(2),
+		.backoff = sim_random(2) ? CONC_US(3) : 0,
 		.priority = sim_random(4) == 0 ? 1 : 0, .cleanup = count_cleanup, .user = s),
 	    sim_random(4) ? &f : NULL);
 	s->calls++;
@@ -106,7 +108,8 @@ SIM_SCENARIO(regression_pool_under_everything)
 	if (sim_random(3) == 0)
 		sim_set_stack_left(100);
 	if (!make_pool(&s,
-		CONC_THREAD_POOL(.workers = 1 + (int)sim_random(3), .queue_limit = sim_random(4) == 0,
+		CONC_THREAD_POOL(.workers = 1 + (int)sim_random(3),
+		    .queue_limit = sim_random(4) == 0,
 		    .when_full = sim_random(2) ? CONC_FAIL : CONC_BLOCK,
 		    .idle_timeout = sim_random(2) ? CONC_US(2) : 0, .excepthook = count_hook,
 		    .user = &s)))

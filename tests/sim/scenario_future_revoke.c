@@ -15,7 +15,7 @@ struct engine {
 
 struct play {
 	conc_future future; /* first: the source finds the rest */
-	conc__atomic_u32 claims[2]; /* of the first time that it is handed out, and the second */
+	conc__atomic_u32 claims[2]; /* of the first time that it is handed out, and second */
 	int ends, frees;
 };
 

@@ -253,7 +253,7 @@ SIM_SCENARIO(processes_log_is_asked_meanwhile)
 	close_pool(pool);
 }
 
-/* Many at once: the others have their turn, then the rest is told, though nothing else comes. */
+/* Many at once: the others have their turn, then the rest is told, with nothing new. */
 SIM_SCENARIO(processes_log_many)
 {
 	conc_executor *pool = open_pool(CONC_PROCESS_POOL(.workers = 1));

@@ -32,7 +32,8 @@ SIM_SCENARIO(queue_put_wakes_getters)
 /* Two wait for room in a full queue; two go out, one by one or together. */
 SIM_SCENARIO(queue_get_wakes_putters)
 {
-	conc_queue *q = roomy(CONC_QUEUE(.capacity = 2, .order = sim_random(2) ? CONC_LIFO : 0));
+	conc_queue *q =
+	    roomy(CONC_QUEUE(.capacity = 2, .order = sim_random(2) ? CONC_LIFO : 0));
 	struct user a, b;
 	int x[2];
 	size_t n;

@@ -110,7 +110,8 @@ SIM_SCENARIO(queue_fd_against_put_and_get)
 	go(&from, put_three, q, 10);
 	go(&to, get_once, q, 0);
 	fd = conc_queue_fd(q);
-	sim_assert(fd >= 0 || (sim_sweeping() && (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)));
+	sim_assert(fd >= 0 ||
+	    (sim_sweeping() && (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)));
 	while (left > 0) {
 		if (fd >= 0)
 			sim_assert(rings(fd, CONC_FOREVER));

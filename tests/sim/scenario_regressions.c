@@ -118,8 +118,8 @@ SIM_SCENARIO(regression_retry_is_counted_out)
 	if (!make_pool(&s, CONC_THREAD_POOL(.workers = 1)))
 		return;
 	if (!swept(conc_submit_task(s.pool,
-		CONC_TASK(.fn = late_once_task, .arg = &s, .arg_size = CONC_BORROW, .retries = 1,
-		    .time_limit = CONC_US(1)),
+		CONC_TASK(.fn = late_once_task, .arg = &s, .arg_size = CONC_BORROW,
+		    .retries = 1, .time_limit = CONC_US(1)),
 		&f))) {
 		take_well(f);
 		sim_assert(conc_executor_stats(s.pool, &stats) == 0);
@@ -190,7 +190,8 @@ SIM_SCENARIO(regression_idle_worker_beside_a_slow_init)
 	conc_future *f;
 
 	sim_set_max_steps(20000);
-	if (!make_pool(&s, CONC_THREAD_POOL(.workers = 2, .init = slow_second_init, .user = &s)))
+	if (!make_pool(
+		&s, CONC_THREAD_POOL(.workers = 2, .init = slow_second_init, .user = &s)))
 		return;
 	(void)swept(give(&s, run_task, NULL));
 	(void)swept(give(&s, run_task, NULL));

@@ -214,7 +214,7 @@ come_again(void *arg)
 		come(r);
 }
 
-/* Whoever failed tries again, while another one may have begun: he is not taken for that one. */
+/* Who failed tries again, while another may have begun: he is not taken for that one. */
 SIM_SCENARIO(sync_once_failed_tries_again)
 {
 	struct room r = {.failures = 1};
