@@ -36,9 +36,15 @@ typedef struct {
 #endif
 
 /* Durations in nanoseconds from microseconds, milliseconds and seconds. */
+#ifdef __cplusplus
+#define CONC_US(n) (static_cast<int64_t>(n) * 1000)
+#define CONC_MS(n) (static_cast<int64_t>(n) * 1000000)
+#define CONC_S(n) (static_cast<int64_t>(n) * 1000000000)
+#else
 #define CONC_US(n) ((int64_t)(n) * 1000)
 #define CONC_MS(n) ((int64_t)(n) * 1000000)
 #define CONC_S(n) ((int64_t)(n) * 1000000000)
+#endif
 
 /* As a duration: no limit, also where the pool has one. */
 #define CONC_UNLIMITED INT64_MAX
