@@ -227,6 +227,78 @@ START_TEST(hook_is_not_recursive)
 }
 END_TEST
 
+/* What a hook got that tried to wait, in several ways. */
+struct waits {
+	conc_executor *pool;
+	conc_future *never;
+	conc_event *event;
+	int codes[3];
+	struct latch told;
+};
+
+static int
+do_nothing(const void *arg, void *result)
+{
+	(void)arg, (void)result;
+	return 0;
+}
+
+static void
+hook_that_waits(const conc_exception *e, void *user)
+{
+	struct waits *w = user;
+	conc_time soon = conc_after_ms(1);
+
+	(void)e;
+	w->codes[0] = conc_future_wait(w->never, soon);
+	w->codes[1] = conc_event_wait(w->event, soon);
+	w->codes[2] = conc_map(w->pool, do_nothing, 1, NULL, 0, NULL, 0, NULL);
+	latch_set(&w->told);
+}
+
+static int
+fail_alone(const void *arg, void *result)
+{
+	(void)arg, (void)result;
+	return -EIO;
+}
+
+/* In a pool's thread it may not block; where the program releases, it may. */
+START_TEST(a_hook_waits_as_its_thread_may)
+{
+	conc_event event = CONC_EVENT_INIT;
+	struct waits w = {.event = &event, .told = LATCH};
+	conc_executor *pool = NULL;
+	conc_promise *p;
+	int rc = 0;
+
+	if (_i == 0)
+		rc = conc_process_pool_create(&pool,
+		    CONC_PROCESS_POOL(.workers = 1, .excepthook = hook_that_waits, .user = &w));
+	if (_i == 1)
+		rc = conc_thread_pool_create(&pool,
+		    CONC_THREAD_POOL(.workers = 1, .excepthook = hook_that_waits, .user = &w));
+	ck_assert_int_eq(rc, 0);
+	w.pool = pool_of(1);
+	w.never = pending(&p);
+	if (pool == NULL) {
+		conc_set_excepthook(hook_that_waits, &w);
+		conc_future_release(failed(-EIO, "x"));
+	} else {
+		ck_assert_int_eq(conc_submit(pool, fail_alone, NULL, 0, 0, NULL), 0);
+	}
+	latch_wait(&w.told, 1);
+	ck_assert_int_eq(w.codes[0], pool == NULL ? -ETIMEDOUT : -EDEADLK);
+	ck_assert_int_eq(w.codes[1], pool == NULL ? -ETIMEDOUT : -EDEADLK);
+	ck_assert_int_eq(w.codes[2], pool == NULL ? 0 : -EDEADLK);
+	conc_executor_destroy(pool);
+	conc_executor_destroy(w.pool);
+	ck_assert_int_eq(finish(p, 1), 0);
+	conc_promise_destroy(p);
+	conc_future_release(w.never);
+}
+END_TEST
+
 struct drop {
 	conc_future *f;
 	conc_promise *p;
@@ -431,6 +503,7 @@ main(void)
 	tcase_add_test(tc, callback_that_looks_has_looked);
 	tcase_add_loop_test(tc, completions_hold_a_reference_of_the_program, 0, 2);
 	tcase_add_test(tc, hook_is_not_recursive);
+	tcase_add_loop_test(tc, a_hook_waits_as_its_thread_may, 0, 3);
 	tcase_add_test(tc, racing_releases_and_finish_tell_once);
 
 	tc = new_case(s, "current exception");

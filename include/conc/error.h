@@ -177,9 +177,10 @@ CONC_API const char *conc_errname(int code);
  * The excepthook runs once for each failure that nobody looked at: in the
  * thread that drops the program's last reference of a finished future, before
  * that release returns; else (the task still ran, or was submitted without a
- * future) in the thread that finishes it.  No lock is held.  A cancelled
- * future is no failure, and waiting is not looking.  e is borrowed.  A failure
- * that arises within the hook does not call it again.
+ * future) in the thread that finishes it, where it may wait no more than a
+ * callback: -EDEADLK.  No lock is held.  A cancelled future is no failure, and
+ * waiting is not looking.  e is borrowed.  A failure that arises within the
+ * hook does not call it again.
  */
 typedef void conc_excepthook(const conc_exception *e, void *user);
 

@@ -223,6 +223,17 @@ tell_if_unlooked(conc_future *f)
 	conc__unlooked(hook, user, f->exception);
 }
 
+/* As f ends: this may be a pool's thread, so the hook is to wait no more than a callback. */
+static void
+tell_at_the_end(conc_future *f)
+{
+	struct conc__self *self = conc__self();
+
+	self->callbacks++;
+	tell_if_unlooked(f);
+	self->callbacks--;
+}
+
 void
 conc__future_end(conc_future *f, uint32_t phase, conc_exception *e)
 {
@@ -255,7 +266,7 @@ conc__future_end_held(conc_future *f, uint32_t phase, conc_exception *e)
 	 * tells
 	 */
 	if (phase == CONC__FAILED && conc__load_relaxed(&f->refs) < CONC__PROGRAM)
-		tell_if_unlooked(f);
+		tell_at_the_end(f);
 }
 
 int
