@@ -299,6 +299,7 @@ START_TEST(result_alloc_of_odd_sizes)
 	ck_assert_int_eq(conc_submit(pool, alloc_none_task, NULL, 0, sizeof n, &f), 0);
 	ck_assert_int_eq(conc_future_view(f, &room, &size), 0);
 	ck_assert_uint_eq(size, 0);
+	ck_assert_ptr_null(room);
 	conc_future_release(f);
 	conc_executor_destroy(pool);
 }

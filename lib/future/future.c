@@ -363,7 +363,7 @@ conc_future_view(conc_future *f, const void **p, size_t *size)
 	case CONC__CANCELLED:
 		return -ECANCELED;
 	}
-	*p = f->result;
+	*p = f->result_size > 0 ? f->result : NULL;
 	if (size != NULL)
 		*size = f->result_size;
 	return 0;
