@@ -230,7 +230,7 @@ START_TEST(null_is_fine)
 	ck_assert_ptr_null(conc_exception_ref(NULL));
 	conc_exception_release(NULL);
 	ck_assert_int_eq(conc_exception_code(NULL), 0);
-	ck_assert_ptr_null(conc_exception_message(NULL));
+	ck_assert_str_eq(conc_exception_message(NULL), "(no exception)");
 	ck_assert_ptr_null(conc_exception_file(NULL));
 	ck_assert_ptr_null(conc_exception_function(NULL));
 	ck_assert_int_eq(conc_exception_line(NULL), 0);

@@ -135,7 +135,7 @@ CONC_API void conc_exception_release(conc_exception *e);
 
 /*
  * What an exception holds.  Strings and pointers live as long as e does.
- * All are MT-safe; with e NULL they return 0 or NULL.
+ * All are MT-safe; with e NULL they return 0 or NULL, and the message says so.
  */
 CONC_API int conc_exception_code(const conc_exception *e);              /* never 0 */
 CONC_API const char *conc_exception_message(const conc_exception *e);  /* never NULL */

@@ -280,7 +280,7 @@ conc_exception_message(const conc_exception *e)
 {
 	if (is_bare(e))
 		return "(no memory for the message)";
-	return e != NULL ? e->message : NULL;
+	return e != NULL ? e->message : "(no exception)";
 }
 
 /* What only a block holds. */
