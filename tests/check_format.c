@@ -22,13 +22,18 @@ static const char whole[] =
     "  Task \"job\"\n"
     "CONC_ECRASHED (-4096): worker died while running the task\n"
     "  worker 3 (pid 1234) was killed by SIGSEGV, core dumped; attempt 1, "
-    "user 0.520 s, system 0.010 s, max rss 12.5 MiB\n"
+    "user 0.520 s, system 0.010 s, max RSS 12.5 MB\n"
     "\n"
     "The above exception was the direct cause of the following exception:\n"
     "\n"
     "CONC_EBROKEN (-4098): gone\n"
     "  worker 0 (pid 9) exited with status 7; attempt 2, "
-    "user 0.000 s, system 0.000 s, max rss 0.0 MiB";
+    "user 0.000 s, system 0.000 s, max RSS 0.0 MB\n"
+    "\n"
+    "The above exception was the direct cause of the following exception:\n"
+    "\n"
+    "CONC_ECRASHED (-4096): with its zygote\n"
+    "  worker 2 (pid 8) died unseen; attempt 3";
 
 static conc_exception *
 make_whole(void)
@@ -40,8 +45,9 @@ make_whole(void)
 	    .attempt = 1,
 	    .user_time = 520000000,
 	    .system_time = 10000000,
-	    .max_rss = 13107200};
+	    .max_rss = 12500000};
 	const conc_death end = {.exit_status = 7, .pid = 9, .attempt = 2};
+	const conc_death unseen = {.exit_status = -1, .pid = 8, .worker = 2, .attempt = 3};
 	struct conc__exception_parts parts[] = {
 	    {.code = -ENOENT,
 		.line = 12,
@@ -51,7 +57,8 @@ make_whole(void)
 		.message = "cannot open x.db"},
 	    {.code = 42, .function = "start", .message = "two\nlines"},
 	    {.code = CONC_ECRASHED, .task = "job", .death = &death},
-	    {.code = CONC_EBROKEN, .message = "gone", .death = &end}};
+	    {.code = CONC_EBROKEN, .message = "gone", .death = &end},
+	    {.code = CONC_ECRASHED, .message = "with its zygote", .death = &unseen}};
 	conc_exception *e = NULL;
 
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {

@@ -249,6 +249,9 @@ START_TEST(the_zygote_is_killed)
 	}
 	rc = finish(held);
 	ck_assert_msg(rc == CONC_ECRASHED, "%s", conc_errname(rc));
+	ck_assert_ptr_nonnull(conc_exception_death(conc_caught()));
+	ck_assert_int_eq(conc_exception_death(conc_caught())->signal, 0);
+	ck_assert_int_eq(conc_exception_death(conc_caught())->exit_status, -1);
 	for (int i = 0; i < N; i++) {
 		rc = finish(f[i]);
 		ck_assert_msg(rc == 0 || rc == CONC_EBROKEN || rc == CONC_ECRASHED, "%s",

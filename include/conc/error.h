@@ -68,11 +68,11 @@ typedef struct conc_exception conc_exception;
 /* How a worker process died. */
 typedef struct conc_death {
 	int signal;          /* the signal that killed it, or 0 */
-	int exit_status;     /* its exit status, when signal is 0 */
+	int exit_status;     /* its exit status, when signal is 0; -1: nobody knows how it died */
 	int core_dumped;     /* 1: it left a core file */
 	int pid;             /* its process id */
 	int worker;          /* its index in the pool, from 0 */
-	int attempt;         /* which run of the task this was, from 1 */
+	int attempt;         /* which run of the task this was, from 1; 0: it ran none */
 	int64_t user_time;   /* CPU time in user mode, nanoseconds */
 	int64_t system_time; /* CPU time in the kernel, nanoseconds */
 	int64_t max_rss;     /* largest resident size, bytes */

@@ -93,16 +93,20 @@ put_death(struct out *out, const conc_death *death)
 	const char *name = signal_name(death->signal);
 
 	put(out, "\n  worker %d (pid %d) ", death->worker, death->pid);
+	if (death->signal == 0 && death->exit_status < 0) {
+		put(out, "died unseen; attempt %d", death->attempt);
+		return;
+	}
 	if (death->signal == 0)
 		put(out, "exited with status %d", death->exit_status);
 	else if (name != NULL)
 		put(out, "was killed by %s", name);
 	else
 		put(out, "was killed by signal %d", death->signal);
-	put(out, "%s; attempt %d, user %.3f s, system %.3f s, max rss %.1f MiB",
+	put(out, "%s; attempt %d, user %.3f s, system %.3f s, max RSS %.1f MB",
 	    death->core_dumped ? ", core dumped" : "", death->attempt,
 	    (double)death->user_time / 1e9, (double)death->system_time / 1e9,
-	    (double)death->max_rss / (1024 * 1024));
+	    (double)death->max_rss / 1e6);
 }
 
 /* One exception, without its causes; no line end. */

@@ -237,7 +237,7 @@ describe(char *buf, size_t size, const struct conc__process_end *end)
 	char number[16];
 
 	if (end == NULL)
-		(void)snprintf(buf, size, "gone, and so is its zygote");
+		(void)snprintf(buf, size, "is gone, and so is its zygote");
 	else if (end->signal != 0)
 		(void)snprintf(buf, size, "killed by %s%s",
 		    conc__signal_name(end->signal, number),
@@ -251,7 +251,10 @@ static conc_exception *
 death_of(const struct conc__slot *s, const struct conc__task *t, int code, int64_t ran,
     const struct conc__process_end *end)
 {
-	conc_death death = {.pid = s->pid, .worker = s->index, .attempt = t ? t->runs : 0};
+	conc_death death = {.pid = s->pid,
+	    .worker = s->index,
+	    .exit_status = -1,
+	    .attempt = t != NULL ? t->runs : 0};
 	const char *name = t != NULL && t->extras != NULL ? t->extras->name : NULL;
 	char how[64], what[96] = "", text[320];
 	int n;
