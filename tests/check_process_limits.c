@@ -202,6 +202,21 @@ START_TEST(memory_is_limited_above_the_zygote)
 }
 END_TEST
 
+START_TEST(a_worker_needs_some_memory)
+{
+	conc_executor *pool;
+
+	if (!memory_is_limited("a_worker_needs_some_memory"))
+		return;
+	pool = PROCESSES(.workers = 1, .memory_limit = 1);
+	ck_assert_int_eq(finish(SUBMIT(pool, .fn = nothing_task)), CONC_EBROKEN);
+	ck_assert_str_eq(conc_exception_message(conc_caught()), "workers cannot be set up");
+	ck_assert_ptr_nonnull(conc_exception_cause(conc_caught()));
+	conc_executor_destroy(pool);
+	conc_clear();
+}
+END_TEST
+
 static int
 oom_score(int pid)
 {
@@ -350,6 +365,7 @@ main(void)
 	tcase_add_test(time, cpu_time_is_counted_per_task);
 	tcase_add_test(time, cpu_time_without_a_timer);
 	tcase_add_test(memory, memory_is_limited_above_the_zygote);
+	tcase_add_test(memory, a_worker_needs_some_memory);
 	tcase_add_test(memory, a_worker_goes_before_the_host);
 	tcase_add_loop_test(retries, retries_repeat_a_crash, 0, WAYS);
 	tcase_add_loop_test(retries, retries_are_counted, 0, 3);

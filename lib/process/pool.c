@@ -148,7 +148,8 @@ conc__process_break(struct conc__process_pool *p, conc_exception *e)
 		p->broken = conc__exception_make(CONC_EBROKEN, e, NULL,
 		    conc_exception_death(e) != NULL
 			? "workers keep dying"
-			: "the pool's init has failed");
+			: p->options.init != NULL ? "the pool's init has failed"
+						  : "workers cannot be set up");
 	conc_exception_release(e);
 	conc__process_flush(p, p->broken);
 }
