@@ -82,7 +82,7 @@ CONC_API int conc_list_pop(conc_list *l, ptrdiff_t i, void *element);
  * element at i: any for 0 and -1, the third to come for 2 and -3.  Return 0;
  * -ETIMEDOUT; CONC_ESHUTDOWN: the list is closed and has no element at i, also
  * for those who were waiting; -EDEADLK: the caller holds the list's lock, or it
- * would block in a future's callback.  A list that another thread holds is
+ * would block in a callback or cleanup.  A list that another thread holds is
  * waited for beyond the deadline.
  */
 CONC_API int conc_list_pop_wait(conc_list *l, ptrdiff_t i, void *element, conc_time deadline);
