@@ -142,6 +142,8 @@ START_TEST(crashes_are_per_item)
 	ck_assert_int_eq(
 	    map(pool, N, CONC_MAP(.chunk = chunks[_i], .codes = codes)), CONC_ECRASHED);
 	ck_assert_int_eq(conc_exception_death(conc_caught())->signal, SIGSEGV);
+	ck_assert_ptr_eq(strstr(conc_exception_message(conc_caught()), "item 49: worker "),
+	    conc_exception_message(conc_caught()));
 	check_items(N, CONC_ECRASHED);
 	conc_executor_destroy(pool);
 	conc_clear();

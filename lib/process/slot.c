@@ -256,13 +256,17 @@ death_of(const struct conc__slot *s, const struct conc__task *t, int code, int64
 	    .exit_status = -1,
 	    .attempt = t != NULL ? t->runs : 0};
 	const char *name = t != NULL && t->extras != NULL ? t->extras->name : NULL;
+	const struct conc__chunk *k = t != NULL ? conc__chunk_of(t) : NULL;
 	char how[64], what[96] = "", text[320];
 	int n;
 
 	describe(how, sizeof how, end);
-	if (t != NULL)
-		(void)snprintf(what, sizeof what, name != NULL ? "task \"%.64s\": " : "task: ",
-		    name);
+	if (name != NULL)
+		(void)snprintf(what, sizeof what, "task \"%.64s\": ", name);
+	else if (k != NULL)
+		(void)snprintf(what, sizeof what, "item %zu: ", k->at);
+	else if (t != NULL)
+		(void)snprintf(what, sizeof what, "task: ");
 	n = snprintf(text, sizeof text, "%s%sworker %d (pid %d) %s", what,
 	    s->reason == CONC__REASON_LIMIT	? "past its time limit, "
 		: s->reason == CONC__REASON_CORRUPT ? "it sent nonsense, "
