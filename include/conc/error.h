@@ -68,7 +68,7 @@ typedef struct conc_exception conc_exception;
 /* How a worker process died. */
 typedef struct conc_death {
 	int signal;          /* the signal that killed it, or 0 */
-	int exit_status;     /* its exit status, when signal is 0; -1: nobody knows how it died */
+	int exit_status;     /* its exit status, when signal is 0; -1: not known */
 	int core_dumped;     /* 1: it left a core file */
 	int pid;             /* its process id */
 	int worker;          /* its index in the pool, from 0 */

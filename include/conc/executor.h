@@ -228,8 +228,9 @@ typedef struct conc_stats {
 /*
  * conc_executor_stats: fill the first stats->size bytes of *stats.  A task is
  * counted as ended before its future is done; a map's chunk is one task, done
- * even if items failed, unless its worker died.  high_water without a queue_limit is what was seen
- * when a worker or a call looked, since submitters do not stop to count.
+ * even if items failed, unless its worker died.  high_water without a
+ * queue_limit is what was seen when a worker or a call looked, since
+ * submitters do not stop to count.
  * Return 0; -EINVAL: NULL, or a size too small to be a conc_stats; -E2BIG:
  * larger than this library knows; CONC_EFORKED.
  */
