@@ -266,6 +266,33 @@ START_TEST(a_deadline_stops_the_map)
 }
 END_TEST
 
+static int
+quick_task(const void *arg, void *result)
+{
+	(void)arg, (void)result;
+	atomic_fetch_add(&stage->runs[0], 1);
+	return 0;
+}
+
+START_TEST(a_past_deadline_runs_nothing)
+{
+	conc_time deadlines[] = {CONC_NOW, conc_after(-1)};
+	struct stage here = new_stage(POOL(.workers = 2));
+	int codes[20];
+
+	stage = &here;
+	for (int i = 0; i < 10 * seeds(); i++) {
+		ck_assert_int_eq(conc_map(here.pool, quick_task, 20, NULL, 0, NULL, 0,
+				     CONC_MAP(.codes = codes, .deadline = deadlines[i % 2])),
+		    -ETIMEDOUT);
+		for (int j = 0; j < 20; j++)
+			ck_assert_int_eq(codes[j], -ECANCELED);
+	}
+	ck_assert_int_eq(here.runs[0], 0);
+	conc_executor_destroy(here.pool);
+}
+END_TEST
+
 START_TEST(a_deadline_that_does_not_come)
 {
 	conc_executor *pool = POOL(.workers = 1);
@@ -429,6 +456,7 @@ add_tests(Suite *s)
 	tcase_add_test(stop, stop_on_failure_cancels_the_rest);
 	tcase_add_test(stop, stop_on_failure_within_a_chunk);
 	tcase_add_loop_test(stop, a_deadline_stops_the_map, 0, 4);
+	tcase_add_test(stop, a_past_deadline_runs_nothing);
 	tcase_add_test(stop, a_deadline_that_does_not_come);
 	tcase_add_loop_test(calls, callbacks_run_in_the_calling_thread, 0, 8);
 	tcase_add_test(calls, codes_for_on_item_alone);

@@ -216,6 +216,14 @@ holds_unsent(const struct conc__map *m)
 	return false;
 }
 
+/* Is it past its deadline with items that nobody has yet? */
+static bool
+too_late(const struct conc__map *m)
+{
+	return !m->stopped && m->o->deadline.ns != 0 && (m->next < m->n || holds_unsent(m)) &&
+	    conc__passed(m->o->deadline);
+}
+
 static int
 run(void *arg)
 {
@@ -227,6 +235,8 @@ run(void *arg)
 	for (;;) {
 		conc_time until, deadline = CONC_FOREVER;
 
+		if (too_late(m))
+			stop(m, -ETIMEDOUT);
 		send_some(m);
 		until = patience(m);
 		if (!m->stopped && m->o->deadline.ns != 0)
