@@ -248,6 +248,27 @@ START_TEST(a_record_names_thread_and_worker)
 }
 END_TEST
 
+static void
+log_of_its_own(void)
+{
+	conc_log(CONC_LOG_ERROR, "child");
+	ck_assert_int_eq(heard_count(), CONC__REPEATS_TOLD + 1);
+	ck_assert_str_eq(heard(CONC__REPEATS_TOLD)->message, "child");
+}
+
+/* What was left out before a fork the parent tells, alone. */
+START_TEST(a_fork_takes_no_repeats_along)
+{
+	heard_start(CONC_LOG_ERROR);
+	for (int i = 0; i < 12; i++)
+		conc_log(CONC_LOG_ERROR, "same");
+	ck_assert_int_eq(run_in_child(log_of_its_own), 0);
+	conc_log(CONC_LOG_ERROR, "parent");
+	ck_assert_int_eq(heard_with("same (repeated 7 times)"), 1);
+	heard_stop();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -262,6 +283,7 @@ main(void)
 	tcase_add_test(tc, a_handler_hears_of_repeats);
 	tcase_add_test(tc, set_log_tells_what_was_left_out);
 	tcase_add_test(tc, repeats_of_many_threads_are_all_counted);
+	tcase_add_test(tc, a_fork_takes_no_repeats_along);
 	tcase_add_test(tc, a_handler_within_is_not_called);
 	tcase_add_test(tc, a_record_names_thread_and_worker);
 	return run_suite(s);

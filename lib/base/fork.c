@@ -30,6 +30,7 @@ static void
 child(void)
 {
 	conc__futex_forked();
+	conc__log_forked();
 	conc__mutex_unlock(&conc__hook_lock);
 	/* relaxed: this process has one thread yet */
 	conc__add_relaxed(&conc__generation_now, 1);

@@ -30,6 +30,9 @@ enum { CONC__LOG_MESSAGE = 16384 }; /* the longest of conc_log, with its closing
 /* As conc_log, with a message of any length, not formatted. */
 void conc__log(conc_log_level level, const char *message);
 
+/* In the child of a fork, with the lock held: what repeated is the parent's to tell. */
+void conc__log_forked(void);
+
 /* Hand out a record that was written before, perhaps in another process, if it is wanted. */
 void conc__log_record(const conc_log_record *record);
 

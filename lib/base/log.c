@@ -160,6 +160,12 @@ tell(conc_log_handler *handler, void *user, const conc_log_record *record)
 	self->handlers--;
 }
 
+void
+conc__log_forked(void)
+{
+	repeats = (struct conc__repeats){.told = 0};
+}
+
 /* The handler's, and who repeats what. */
 static void
 hand_out(const conc_log_record *record)
