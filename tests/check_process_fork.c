@@ -335,6 +335,30 @@ START_TEST(grandchildren_are_killed)
 }
 END_TEST
 
+static conc_executor *kept;
+
+static int
+kept_task(const void *arg, void *result)
+{
+	(void)arg, (void)result;
+	return conc_submit(kept, nothing_task, NULL, 0, 0, NULL);
+}
+
+/* Where the program keeps its pool a task finds it, though it was made before that. */
+START_TEST(the_pool_in_its_task)
+{
+	struct leash l = leash();
+
+	kept = NULL;
+	ck_assert_int_eq(
+	    conc_process_pool_create(&kept, CONC_PROCESS_POOL(.workers = 1)), 0);
+	ck_assert_int_eq(finish(SUBMIT(kept, .fn = kept_task)), CONC_EFORKED);
+	conc_executor_destroy(kept);
+	ck_assert(leash_is_free(&l));
+	conc_clear();
+}
+END_TEST
+
 /* In a worker the pool is another process's; pools of its own it may have. */
 static conc_executor *outer;
 
@@ -412,6 +436,7 @@ main(void)
 	tcase_add_test(zygote, the_zygote_is_killed_while_idle);
 	tcase_add_test(task, a_task_forks_and_both_return);
 	tcase_add_test(task, grandchildren_are_killed);
+	tcase_add_test(task, the_pool_in_its_task);
 	tcase_add_test(task, pools_in_workers);
 	return run_suite(s);
 }

@@ -178,11 +178,16 @@ conc_process_pool_create(conc_executor **ex, const conc_process_pool_options *op
 	rc = conc__executor_init(&p->executor, &process_engine, o.name, o.excepthook, o.user);
 	if (rc == 0)
 		rc = copy_options(p, &o);
-	if (rc == 0)
-		rc = start(p);
-	if (rc == 0)
+	if (rc == 0) {
+		conc_executor *former = *ex;
+
+		/* Before the fork: tasks find the pool where the program keeps it. */
 		*ex = &p->executor;
-	else
+		rc = start(p);
+		if (rc != 0)
+			*ex = former;
+	}
+	if (rc != 0)
 		conc__process_free(p);
 	return rc;
 }
