@@ -404,6 +404,29 @@ use_what_was_inherited(void)
 	conc_future_release(inherited_done);
 }
 
+static void
+ask_whether_it_runs(void)
+{
+	ck_assert(!conc_future_running(inherited));
+	ck_assert(!conc_future_done(inherited));
+	conc_future_release(inherited);
+}
+
+START_TEST(nothing_runs_in_the_child_of_a_fork)
+{
+	conc_executor *pool = pool_of(1);
+	struct gate gate = GATE;
+
+	inherited = submit(pool, pass_gate, &gate);
+	latch_wait(&gate.entered, 1);
+	ck_assert_int_eq(run_in_child(ask_whether_it_runs), 0);
+	ck_assert(conc_future_running(inherited));
+	latch_set(&gate.open);
+	conc_future_release(inherited);
+	conc_executor_destroy(pool);
+}
+END_TEST
+
 START_TEST(child_of_a_fork_is_told_eforked)
 {
 	inherited = pending(&inherited_promise);
@@ -448,5 +471,6 @@ main(void)
 	tcase_add_test(tc, kill_of_a_thread_is_enotsup);
 	tcase_add_test(tc, kill_of_a_promise_is_enotsup);
 	tcase_add_test(tc, child_of_a_fork_is_told_eforked);
+	tcase_add_test(tc, nothing_runs_in_the_child_of_a_fork);
 	return run_suite(s);
 }

@@ -406,7 +406,7 @@ conc_future_done(const conc_future *f)
 bool
 conc_future_running(const conc_future *f)
 {
-	if (f == NULL || conc__future_phase(f) != CONC__RUNNING)
+	if (f == NULL || conc__future_phase(f) != CONC__RUNNING || conc__forked(f->generation))
 		return false;
 	return f->source->begun == NULL || f->source->begun((conc_future *)f);
 }
