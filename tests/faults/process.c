@@ -135,8 +135,9 @@ map_items(size_t chunk, bool fail)
 		int runs = atomic_load(&shared->runs[i]);
 
 		if (codes[i] == CODES_UNSET || codes[i] == -ECANCELED) {
-			/* the map was refused, or the rest of it after a chunk was */
-			must(runs == 0 && rc != 0 && (onwards() || refused(rc)));
+			/* the map was refused, or its rest, and what ran killed */
+			must(runs <= (codes[i] == -ECANCELED));
+			must(rc != 0 && (onwards() || refused(rc)));
 			continue;
 		}
 		must(may_end(codes[i], wanted(i)));
