@@ -37,7 +37,8 @@
  * use the object.  A NULL where none may be is -EINVAL.
  *
  * Fork: what no thread but the forking one held or was in the middle of, the
- * child may use.  What another thread held stays held there: _init makes it new.
+ * child may use, a barrier too that nobody waited at.  What another thread held
+ * stays held there, and a barrier still counts those that waited: _init makes it new.
  */
 
 #ifdef __cplusplus
