@@ -118,12 +118,26 @@ go_on(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq, bool on,
 	conc__process_ending(p, t, t->killed ? CONC__CANCELLED : CONC__DONE, NULL, ran);
 }
 
+/*
+ * The worker of an order that was to stop died, with n items ended, before it said how the
+ * last one had: as it was asked to?
+ */
+static bool
+has_obeyed(const struct conc__slot *s, const struct conc__inflight *x, uint64_t n)
+{
+	const struct conc__chunk *k = x->task->arg;
+
+	return n > 0 && codes_of(s, x)[n - 1] == -ECANCELED &&
+	    !(k->exception != NULL && k->failed == k->at + n - 1); /* it did say so */
+}
+
 bool
 conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
     const struct conc__process_end *end)
 {
 	struct conc__inflight *x = &s->ring[seq % CONC__RING];
 	const struct conc__chunk *k = x->task->arg;
+	bool obeyed = conc__slot_claim(s, seq) == CONC__CLAIM_ASKED;
 	uint64_t word = conc__claim_word(seq, CONC__CLAIM_RUNNING), done;
 
 	/* If its zygote is gone it may live for a moment yet: it shall begin no other item. */
@@ -137,8 +151,11 @@ conc__chunk_survives(struct conc__process_pool *p, struct conc__slot *s, uint64_
 	}
 	/* acquire: pairs with the worker's release */
 	done = conc__load_acquire(&s->page->done);
-	conc__take_items(s, x, done < x->items ? done : x->items, false);
-	if (done < x->items && !k->again)
+	if (done > x->items)
+		done = x->items;
+	obeyed = obeyed && has_obeyed(s, x, done);
+	conc__take_items(s, x, done, obeyed);
+	if (done < x->items && !k->again && !obeyed)
 		return false;
 	go_on(p, s, seq, true, 0);
 	return true;

@@ -305,6 +305,10 @@ fail_running(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
 	int64_t ran = conc__now() - conc__slot_began(s, seq);
 	int code = CONC_ECRASHED;
 
+	/* A canceller has revoked it before it began: nothing in the page is about it. */
+	if (!conc__future_hold(&t->future))
+		return false;
+	conc__future_let_go(&t->future);
 	if (s->reason == CONC__REASON_LIMIT ||
 	    (end != NULL && end->signal == SIGXCPU && p->options.cpu_limit != 0))
 		code = CONC_ETIMELIMIT;

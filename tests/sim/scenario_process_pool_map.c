@@ -90,6 +90,52 @@ SIM_SCENARIO(processes_map_time_limit_of_the_next)
 	close_scene(&s);
 }
 
+/* Called off as the worker dies: what the one that ran had done is not the next one's. */
+SIM_SCENARIO(processes_map_called_off)
+{
+	enum { N = 6 };
+	struct scene s;
+	struct job jobs[N];
+	int results[N] = {0}, codes[N] = {-1, -1, -1, -1, -1, -1}, rc;
+
+	if (!open_scene(&s, CONC_PROCESS_POOL(.workers = 1)))
+		return;
+	for (int i = 0; i < N; i++)
+		jobs[i] = (struct job){s.book, i, i == 1 ? NEVER : 0};
+	rc = conc_map(s.pool, work, N, jobs, sizeof *jobs, results, sizeof *results,
+	    CONC_MAP(.chunk = 2, .codes = codes, .deadline = conc_after(CONC_MS(1))));
+	conc_clear();
+	sim_assert(troubled() || rc == -ETIMEDOUT);
+	for (int i = 0; i < N; i++) {
+		sim_assert(s.book->runs[i] <= 1);
+		sim_assert(codes[i] != 0 || s.book->runs[i] == 1);
+		sim_assert(codes[i] != 0 || results[i] == 100 + i);
+	}
+	close_scene(&s);
+}
+
+/* An item that is asked to stop, and does, and is killed: it is not the map's failure. */
+SIM_SCENARIO(processes_map_obeys_and_is_killed)
+{
+	enum { N = 3 };
+	struct scene s;
+	struct job jobs[N];
+	int results[N] = {0}, codes[N] = {-1, -1, -1}, rc;
+
+	if (sim_sweeping() || /* without a second worker it would hang for ever */
+	    !open_scene(&s, CONC_PROCESS_POOL(.workers = 2)))
+		return;
+	for (int i = 0; i < N; i++)
+		jobs[i] = (struct job){s.book, i, i == 0 ? HANGS : i == 2 ? RAISES : 0};
+	rc = conc_map(s.pool, work, N, jobs, sizeof *jobs, results, sizeof *results,
+	    CONC_MAP(.chunk = 2, .codes = codes, .stop_on_failure = 1));
+	conc_clear();
+	sim_assert(rc == -EDOM);
+	sim_assert(codes[0] == -ECANCELED && codes[2] == -EDOM);
+	sim_assert(codes[1] == -ECANCELED && s.book->runs[1] == 0);
+	close_scene(&s);
+}
+
 /* Killed from outside: what has ended is not run again, and counts. */
 SIM_SCENARIO(processes_map_killed_from_outside)
 {
