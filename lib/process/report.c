@@ -102,8 +102,10 @@ go_on(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq, bool on,
 	struct conc__task *t = s->ring[seq % CONC__RING].task;
 	const struct conc__chunk *k = t->arg;
 
+	on = on && k->at < k->end && !k->obeyed && !k->again &&
+	    !(k->exception != NULL && k->map->o->stop_on_failure);
 	/* In one go: who kills it meanwhile must not take it for one that ends. */
-	if (on && k->at < k->end && !k->obeyed && !k->again && conc__future_hold(&t->future)) {
+	if (on && conc__future_hold(&t->future)) {
 		if (!t->killed) {
 			conc__slot_forget(p, s, seq);
 			t->claim = NULL;
@@ -174,7 +176,6 @@ chunk_returned(struct conc__process_pool *p, struct conc__slot *s, struct conc__
 	if (x->items > 0) {
 		conc__take_items(s, x, r->item, obeyed && r->item > 0);
 		on = r->item == x->items || x->hurried;
-		on = on && !(k->exception != NULL && k->map->o->stop_on_failure);
 	} else if (runs_again(k, r->code)) {
 		conc_exception_release(e);
 		on = false;

@@ -136,6 +136,30 @@ SIM_SCENARIO(processes_map_obeys_and_is_killed)
 	close_scene(&s);
 }
 
+/* A late item stops as it is asked to, and its worker is killed: that failure is the last. */
+SIM_SCENARIO(processes_map_late_and_killed)
+{
+	struct scene s;
+	struct job jobs[ITEMS];
+	int results[ITEMS] = {0}, codes[ITEMS], rc;
+	struct sim_thread *t;
+
+	if (!open_scene(&s, CONC_PROCESS_POOL(.workers = 1)))
+		return;
+	for (int i = 0; i < ITEMS; i++)
+		jobs[i] = (struct job){s.book, i, i == 0 ? HANGS : 0};
+	t = sim_go(kill_worker, &s);
+	rc = conc_map(s.pool, work, ITEMS, jobs, sizeof *jobs, results, sizeof *results,
+	    CONC_MAP(.chunk = ITEMS, .codes = codes, .time_limit = CONC_MS(1),
+		.stop_on_failure = 1));
+	conc_clear();
+	sim_join(t);
+	sim_assert(troubled() || rc == CONC_ETIMELIMIT || crashed(rc));
+	for (int i = 1; i < ITEMS; i++)
+		sim_assert(s.book->runs[i] == 0);
+	close_scene(&s);
+}
+
 /* Killed from outside: what has ended is not run again, and counts. */
 SIM_SCENARIO(processes_map_killed_from_outside)
 {
