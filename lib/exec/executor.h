@@ -82,7 +82,7 @@ int conc__executor_init(conc_executor *ex, const struct conc__engine *engine, co
     conc_excepthook *hook, void *user);
 void conc__executor_fini(conc_executor *ex);
 
-/* Is this thread one of ex's, or inside a callback of it? */
+/* Is this thread one of ex's, or inside a task or callback of it? */
 bool conc__executor_inside(const conc_executor *ex);
 
 /*

@@ -103,7 +103,6 @@ struct conc__pool {
 	conc__atomic_u32 kill_word; /* 1: all tasks are asked to stop */
 };
 
-
 /*
  * With the lock held: keep the invariant above.  *called: wake it by
  * conc__worker_wake after letting go; or NULL.  Return 0; or why a task waits
