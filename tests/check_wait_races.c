@@ -106,6 +106,41 @@ START_TEST(waiter_may_release_at_once)
 }
 END_TEST
 
+/*
+ * Who sees it done without having waited sees the result.  No assertion until
+ * then: Check's take a lock, which would order it.
+ */
+static void *
+finish_alone(void *arg)
+{
+	struct finisher *x = arg;
+
+	x->how = finish(x->p, 42);
+	return NULL;
+}
+
+START_TEST(seen_by_who_does_not_wait)
+{
+	for (int n = 0; n < seeds(); n++) {
+		struct finisher x = {.how = -1};
+		pthread_t thread;
+		int result = 0, rc;
+
+		x.f = pending(&x.p);
+		thread = start(finish_alone, &x);
+		while (!conc_future_done(x.f))
+			sched_yield();
+		rc = conc_future_result(x.f, &result, sizeof result);
+		join(thread);
+		ck_assert_int_eq(x.how, 0);
+		ck_assert_int_eq(rc, 0);
+		ck_assert_int_eq(result, 42);
+		conc_future_release(x.f);
+		conc_promise_destroy(x.p);
+	}
+}
+END_TEST
+
 static int
 answer(const void *arg, void *result)
 {
@@ -239,6 +274,7 @@ main(void)
 	TCase *tc = new_case(s, "races");
 
 	tcase_add_loop_test(tc, waiter_may_release_at_once, 0, 5);
+	tcase_add_test(tc, seen_by_who_does_not_wait);
 	tcase_add_test(tc, waiter_of_a_task_may_release_at_once);
 	tcase_add_loop_test(tc, no_lost_wakeup, CONC_ALL, CONC_FIRST_EXCEPTION + 1);
 	tcase_add_loop_test(tc, timeout_against_finish, 0, 2);
