@@ -110,8 +110,9 @@ installers := $(filter deps ci-deps,$(MAKECMDGOALS))
 $(tests) $(faults): | $(installers)
 
 # Examples and storms see what a user sees, and are linked as he links.
+asan_fork := $(if $(findstring address,$(SAN)),$Stests/asan_fork.c)
 $(examples) $(storms): private inc = -D_GNU_SOURCE
-$(examples) $(storms): $B/%: $S%.c $(or $(filter $(shared),$(built)),$(static))
+$(examples) $(storms): $B/%: $S%.c $(asan_fork) $(or $(filter $(shared),$(built)),$(static))
 	$(call say,LINK) $(cc) -o $@ $^ $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..:$$ORIGIN/../..'
 
 # $(call each,command,what): run the command for each $$t of the prerequisites; tell which fail.
