@@ -56,6 +56,16 @@ started(struct conc__process_pool *p, struct conc__slot *s, enum conc__slot_stat
 	s->state = state;
 }
 
+/* Has no canceller revoked t?  Who does takes it out of RUNNING before he lets it go. */
+static bool
+is_ours(struct conc__task *t)
+{
+	if (!conc__future_hold(&t->future))
+		return false;
+	conc__future_let_go(&t->future);
+	return true;
+}
+
 uint64_t
 conc__slot_at(const struct conc__slot *s)
 {
@@ -64,13 +74,9 @@ conc__slot_at(const struct conc__slot *s)
 
 		if (t == NULL) /* reported */
 			continue;
-		if (conc__slot_claim(s, seq) != CONC__CLAIM_REVOKED)
+		/* REVOKED is the worker's to write, too: then it need not be true */
+		if (conc__slot_claim(s, seq) != CONC__CLAIM_REVOKED || is_ours(t))
 			return seq;
-		/* Whoever revokes it takes it out of RUNNING before he lets its future go. */
-		if (conc__future_hold(&t->future)) {
-			conc__future_let_go(&t->future);
-			return seq; /* the worker says so: it is not true */
-		}
 	}
 	return 0;
 }
@@ -305,10 +311,9 @@ fail_running(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq,
 	int64_t ran = conc__now() - conc__slot_began(s, seq);
 	int code = CONC_ECRASHED;
 
-	/* A canceller has revoked it before it began: nothing in the page is about it. */
-	if (!conc__future_hold(&t->future))
+	/* Revoked before it began: nothing in the page is about it. */
+	if (!is_ours(t))
 		return false;
-	conc__future_let_go(&t->future);
 	if (s->reason == CONC__REASON_LIMIT ||
 	    (end != NULL && end->signal == SIGXCPU && p->options.cpu_limit != 0))
 		code = CONC_ETIMELIMIT;
