@@ -95,7 +95,7 @@ conc__take_items(struct conc__slot *s, struct conc__inflight *x, uint64_t n, boo
 	}
 }
 
-/* Order seq, a chunk's, has come back: it has more items to run, or ends so. */
+/* Order seq, a chunk's, has come back: it has more items to run, if on, or ends so. */
 static void
 go_on(struct conc__process_pool *p, struct conc__slot *s, uint64_t seq, bool on, int64_t ran)
 {
@@ -171,17 +171,16 @@ chunk_returned(struct conc__process_pool *p, struct conc__slot *s, struct conc__
 	struct conc__chunk *k = conc__chunk_of(x->task);
 	bool obeyed = r->type == CONC__REPORT_CANCELLED ||
 	    (r->type == CONC__REPORT_DONE && r->code == -ECANCELED);
-	bool on;
+	bool on = true;
 
 	if (x->items > 0) {
 		conc__take_items(s, x, r->item, obeyed && r->item > 0);
 		on = r->item == x->items || x->hurried;
 	} else if (runs_again(k, r->code)) {
 		conc_exception_release(e);
-		on = false;
 	} else {
 		k->obeyed = obeyed;
-		on = conc__chunk_item_ended(k, obeyed ? -ECANCELED : r->code, e);
+		(void)conc__chunk_item_ended(k, obeyed ? -ECANCELED : r->code, e);
 	}
 	go_on(p, s, r->seq, on, r->ran);
 }
