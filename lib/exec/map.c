@@ -216,12 +216,10 @@ holds_unsent(const struct conc__map *m)
 	return false;
 }
 
-/* Is it past its deadline with items that nobody has yet? */
 static bool
 too_late(const struct conc__map *m)
 {
-	return !m->stopped && m->o->deadline.ns != 0 && (m->next < m->n || holds_unsent(m)) &&
-	    conc__passed(m->o->deadline);
+	return m->o->deadline.ns != 0 && conc__passed(m->o->deadline);
 }
 
 static int
@@ -235,7 +233,7 @@ run(void *arg)
 	for (;;) {
 		conc_time until, deadline = CONC_FOREVER;
 
-		if (too_late(m))
+		if (!m->stopped && (m->next < m->n || holds_unsent(m)) && too_late(m))
 			stop(m, -ETIMEDOUT);
 		send_some(m);
 		until = patience(m);
@@ -255,8 +253,7 @@ run(void *arg)
 		if (rc == 0) {
 			take(m, slot, f);
 			conc_future_release(f);
-		} else if (rc != -ETIMEDOUT ||
-		    (m->o->deadline.ns != 0 && conc__passed(m->o->deadline))) {
+		} else if (rc != -ETIMEDOUT || too_late(m)) {
 			stop(m, rc);
 		}
 	}
