@@ -143,8 +143,10 @@ typedef struct conc_process_pool_options {
 /*
  * conc_process_pool_create: make a process pool.
  *
- * Return 0 and the pool in *ex, which conc_executor_destroy frees.  options
- * may be NULL: all defaults; they are copied, .user is handed on as it is.
+ * Return 0 and the pool in *ex, which conc_executor_destroy frees.  It is stored
+ * before the fork, so tasks find it there, and are answered CONC_EFORKED; on
+ * failure *ex is as it was.  options may be NULL: all defaults; they are copied,
+ * .user is handed on as it is.
  * Does not wait for workers: a failing init is told by submit and by tasks.
  * -EINVAL: ex is NULL, a number out of its range, CONC_CALLER_RUNS, keep_fds
  * NULL with a keep_count, an unknown flag, or options->size is too small to be
