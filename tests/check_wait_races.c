@@ -110,32 +110,36 @@ END_TEST
  * Who sees it done without having waited sees the result.  No assertion until
  * then: Check's take a lock, which would order it.
  */
+struct loner {
+	conc_promise *p;
+	int rc;
+};
+
 static void *
 finish_alone(void *arg)
 {
-	struct finisher *x = arg;
+	struct loner *x = arg;
 
-	x->how = finish(x->p, 42);
+	x->rc = finish(x->p, 42);
 	return NULL;
 }
 
 START_TEST(seen_by_who_does_not_wait)
 {
 	for (int n = 0; n < seeds(); n++) {
-		struct finisher x = {.how = -1};
-		pthread_t thread;
+		struct loner x = {NULL, -1};
+		conc_future *f = pending(&x.p);
+		pthread_t thread = start(finish_alone, &x);
 		int result = 0, rc;
 
-		x.f = pending(&x.p);
-		thread = start(finish_alone, &x);
-		while (!conc_future_done(x.f))
+		while (!conc_future_done(f))
 			sched_yield();
-		rc = conc_future_result(x.f, &result, sizeof result);
+		rc = conc_future_result(f, &result, sizeof result);
 		join(thread);
-		ck_assert_int_eq(x.how, 0);
+		ck_assert_int_eq(x.rc, 0);
 		ck_assert_int_eq(rc, 0);
 		ck_assert_int_eq(result, 42);
-		conc_future_release(x.f);
+		conc_future_release(f);
 		conc_promise_destroy(x.p);
 	}
 }
