@@ -4,7 +4,7 @@
  * they are when a process forks: if another thread was allocating just then, the child waits
  * at its first malloc for ever.  A process pool forks beside its dispatcher, and once in some
  * twenty thousand times a test hung so.  Later runtimes take these locks around a fork; this
- * file, linked into each test, does so for the others.
+ * file, linked into all that runs under AddressSanitizer here, does so for the others.
  *
  * The functions are the runtime's own and in no header: they are named as the linker sees
  * them.  They are weak, and missing where the runtime does this itself, or there is none.
